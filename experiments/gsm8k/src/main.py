@@ -1,0 +1,57 @@
+"""Train one run: ``uv run python -u -m src.main run=<run id> results_dir=<path> mode=trial|full [key=value ...]``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+os.environ.setdefault("HF_HOME", str(ROOT / ".cache" / "huggingface"))
+
+import hydra  # noqa: E402 - the cache folder is set before any library reads it
+from hydra.utils import to_absolute_path  # noqa: E402
+from omegaconf import DictConfig  # noqa: E402
+
+from greenlight.errors import GreenlightError  # noqa: E402
+from greenlight.harness.compose import check_overrides, register_runs, validated  # noqa: E402
+from greenlight.harness.modes import configure_mode  # noqa: E402
+from src.train import RunConfig, train  # noqa: E402
+
+# What a trial reduces: one epoch, two optimiser steps of one micro-batch each, a handful of questions.
+TRIAL = {
+    "training.epochs": 1,
+    "training.total_steps": 2,
+    "training.gradient_accumulation_steps": 1,
+    "evaluation.interval_steps": 1,
+    "evaluation.test_examples": 4,
+    "evaluation.max_new_tokens": 16,
+    "dataset.dev_examples": 4,
+}
+
+
+@hydra.main(version_base="1.3", config_path="../config", config_name="config")
+def main(cfg: DictConfig) -> None:
+    """Validate what Hydra composed and train it."""
+    try:
+        configure_mode(cfg, trial=TRIAL | {"training.global_batch_size": cfg.training.micro_batch_size})
+        cfg.results_dir = to_absolute_path(cfg.results_dir)
+        train(validated(cfg, RunConfig))
+    except GreenlightError as error:
+        # Hydra would print a traceback around it.
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
+    for name in ("gsm8k", "greenlight", "graff"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    try:
+        check_overrides(sys.argv[1:], register_runs(ROOT / "config" / "runs"), RunConfig)
+    except GreenlightError as error:
+        sys.exit(f"error: {error}")
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,5 @@
+"""``python -m greenlight`` is ``greenlight``."""
+
+from greenlight.cli import main
+
+main()

@@ -1,0 +1,142 @@
+"""The command line: ``greenlight demo | run | compare | tracker | hub``.
+
+Only what every command needs is imported here; a command imports its own room when it is called: help is instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from greenlight.data_home import tracker_home
+from greenlight.errors import GreenlightError
+
+app = typer.Typer(
+    name="greenlight",
+    help="Run machine-learning experiments inside a wall-clock budget and compare them honestly.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+TRACKER_DATA = tracker_home()
+HUB_CACHE = tracker_home().parent / "hub"
+
+Models = Annotated[
+    list[str] | None, typer.Option("--model", metavar="ID=FOLDER", help="Serve a model folder under an id; repeatable.")
+]
+Datasets = Annotated[
+    list[str] | None,
+    typer.Option("--dataset", metavar="ID[:CONFIG]=FOLDER", help="Serve a data set (JSONL, parquet, CSV); repeatable."),
+]
+Folder = Annotated[Path, typer.Argument(help="The experiment, for instance experiments/gsm8k.")]
+Results = Annotated[Path, typer.Option("--results", help="Where results go.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a configuration key; repeatable.")
+]
+TrackerData = Annotated[Path, typer.Option("--data", help="Where the tracker keeps runs and its key.")]
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option(help="Budget of each run; the run files say 45 s.")] = None,
+    results: Results = Path("outputs/demo"),
+    stay: Annotated[
+        bool | None,
+        typer.Option("--stay/--no-stay", help="Keep the page up at the end until Ctrl-C; default: on a terminal."),
+    ] = None,
+) -> None:
+    """Train GRAFF, REACTOR and time-linear under one budget on the embedded default, and compare them."""
+    from rich.console import Console
+
+    from greenlight.launch import demo as job
+
+    stays = sys.stdout.isatty() if stay is None else stay
+    job.run(job.Demo(job.find_experiment(Path.cwd()), results.resolve(), seconds, stays), Console())
+
+
+@app.command()
+def run(
+    folder: Folder,
+    run_ids: Annotated[list[str], typer.Argument(help="One or more run ids of config/runs.")],
+    results: Results = Path("outputs/results"),
+    mode: Annotated[str, typer.Option(help="full or trial.")] = "full",
+    model: Models = None,
+    dataset: Datasets = None,
+    overrides: Overrides = None,
+    data: TrackerData = TRACKER_DATA,
+) -> None:
+    """Train runs of an experiment, one after another, with a tracker and a hub of our own where none is set."""
+    from greenlight.launch import jobs
+
+    jobs.train(folder, run_ids, results.resolve(), mode, model or [], dataset or [], overrides or [], data)
+
+
+@app.command()
+def compare(
+    folder: Folder,
+    run_ids: Annotated[list[str], typer.Argument(help="The run ids to compare.")],
+    results: Results = Path("outputs/results"),
+    overrides: Overrides = None,
+    data: TrackerData = TRACKER_DATA,
+) -> None:
+    """Evaluate finished runs: metrics, figures, a table with intervals, paired tests."""
+    from greenlight.launch import jobs
+
+    jobs.evaluate(folder, run_ids, results.resolve(), overrides or [], data)
+
+
+@app.command()
+def tracker(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes any free one.")] = 8080,
+    data: TrackerData = TRACKER_DATA,
+) -> None:
+    """Serve a local Weights & Biases: the unmodified wandb client writes to it, a browser shows the runs."""
+    from greenlight.launch.services import sole_user
+    from greenlight.rehearse.standins import tracker as server
+
+    with sole_user(data):
+        key = server.api_key(data)
+
+        def announce(address: str) -> None:
+            typer.echo(f"tracker at {address} (data in {data}); Ctrl-C stops it\n")
+            typer.echo(f"export WANDB_BASE_URL={address}\nexport WANDB_API_KEY={key}")
+
+        server.serve(data, port=port, on_ready=announce)
+
+
+@app.command()
+def hub(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes any free one.")] = 8081,
+    model: Models = None,
+    dataset: Datasets = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="GREENLIGHT_HUB_TOKEN", help="Require this HF_TOKEN; default: none.")
+    ] = None,
+    cache: Annotated[Path, typer.Option(help="Where the embedded data set is generated.")] = HUB_CACHE,
+) -> None:
+    """Serve a local Hugging Face hub: the embedded default and the folders that you map."""
+    from greenlight.rehearse.standins import hub as server
+
+    served = [*server.embedded(cache), *map(server.model, model or []), *map(server.dataset, dataset or [])]
+
+    def announce(address: str) -> None:
+        typer.echo(f"hub at {address}; Ctrl-C stops it\n\nexport HF_ENDPOINT={address}")
+
+    server.serve(served, port=port, token=token, on_ready=announce)
+
+
+def main() -> NoReturn:
+    """Run the command line; an error that the user can mend is one line and exit status 2."""
+    try:
+        app(standalone_mode=True)
+    except GreenlightError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing is left running", err=True)
+        sys.exit(130)
+    sys.exit(0)

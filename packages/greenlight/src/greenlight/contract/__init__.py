@@ -1,0 +1,1 @@
+"""What an experiment is: its files, its commands, its modes and its run ids."""

@@ -1,0 +1,1 @@
+"""What an experiment's train.py imports: configuration, modes, search, tracking, checkpoints."""

@@ -1,0 +1,1 @@
+"""Start the services and the commands of an experiment, and end them: ``greenlight run``, ``compare``, ``demo``."""

@@ -1,0 +1,1 @@
+"""Execute an experiment's own commands, unmodified, against stand-in services, and watch."""

@@ -1,0 +1,1 @@
+"""Local servers that unmodified clients speak to: the tracker (Weights & Biases) and the hub (Hugging Face)."""

@@ -1,0 +1,26 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+EXPERIMENT = Path(__file__).parents[2] / "experiments" / "gsm8k"
+sys.path.insert(0, str(EXPERIMENT))
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    from transformers import AutoTokenizer
+
+    from greenlight.assets import model_folder
+
+    return AutoTokenizer.from_pretrained(model_folder())
+
+
+@pytest.fixture(scope="session")
+def problems():
+    from src.preprocess import read_problem
+
+    from greenlight.assets.arithmetic import problems
+
+    rows = [{"question": p.question, "answer": p.answer} for p in problems("main", "train", 300)]
+    return [read_problem(row, "train", index) for index, row in enumerate(rows)]
