@@ -1,11 +1,4 @@
-import sys
-from pathlib import Path
-
 import pytest
-
-EXPERIMENT = Path(__file__).parents[2] / "experiments" / "gsm8k"
-sys.path.insert(0, str(EXPERIMENT))
-
 
 @pytest.fixture(scope="session")
 def tokenizer():
@@ -18,9 +11,8 @@ def tokenizer():
 
 @pytest.fixture(scope="session")
 def problems():
-    from src.preprocess import read_problem
-
     from greenlight.assets.arithmetic import problems
+    from src.preprocess import read_problem
 
     rows = [{"question": p.question, "answer": p.answer} for p in problems("main", "train", 300)]
     return [read_problem(row, "train", index) for index, row in enumerate(rows)]

@@ -2,11 +2,11 @@ import time
 
 import pytest
 import torch
-from src.model import ADAPTED, Lora, Model, Scheduler, answers, check_parameter_count, load, token_losses, trainable
-from src.preprocess import Batch, collate, collate_prompts, encode
 
 from greenlight.assets import model_folder
 from greenlight.errors import GreenlightError
+from src.model import ADAPTED, Lora, Model, Scheduler, answers, check_parameter_count, load, token_losses, trainable
+from src.preprocess import Batch, collate, collate_prompts, encode
 
 
 def section(**changed):
@@ -98,7 +98,10 @@ def test_a_question_that_is_not_answered_by_the_deadline_has_no_answer(adapted, 
         model, tokenizer, problems[:64], max_new_tokens=400, batch_size=4, remaining_s=lambda: end - time.monotonic()
     )
     assert texts.count(None) >= 32
-    assert answers(model, tokenizer, problems[:2], max_new_tokens=4, batch_size=2, remaining_s=lambda: 0.0) == [None, None]
+    assert answers(model, tokenizer, problems[:2], max_new_tokens=4, batch_size=2, remaining_s=lambda: 0.0) == [
+        None,
+        None,
+    ]
 
 
 def test_answering_leaves_the_training_mode_as_it_was(adapted, problems):
@@ -134,7 +137,7 @@ def test_a_model_without_the_projections_is_refused(monkeypatch, tmp_path, token
 
     GPT2LMHeadModel(GPT2Config(n_layer=1, n_embd=8, n_head=1, vocab_size=len(tokenizer))).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(GreenlightError, match="GPT2LMHeadModel.*has none of q_proj"):
+    with pytest.raises(GreenlightError, match=r"GPT2LMHeadModel.*has none of q_proj"):
         load(section(name=str(tmp_path)), gradient_checkpointing=False)
 
 

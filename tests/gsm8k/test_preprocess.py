@@ -5,6 +5,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
+from greenlight.errors import GreenlightError
 from src.preprocess import (
     IGNORED,
     Dataset,
@@ -18,8 +20,6 @@ from src.preprocess import (
     prompt,
     read_problem,
 )
-
-from greenlight.errors import GreenlightError
 
 SECTION = {
     "name": "greenlight/arithmetic",
@@ -137,7 +137,9 @@ def epochs(source, count, start=(0, 0)):
     for epoch, _, batch in source.micro_batches(*start):
         if epoch >= count:
             return found
-        rows = (tuple(ids[mask.bool()].tolist()) for ids, mask in zip(batch.input_ids, batch.attention_mask, strict=True))
+        rows = (
+            tuple(ids[mask.bool()].tolist()) for ids, mask in zip(batch.input_ids, batch.attention_mask, strict=True)
+        )
         found.setdefault(epoch, []).extend(rows)
     return found
 
@@ -155,7 +157,9 @@ def test_every_epoch_holds_every_row_once_in_another_order(tokenizer, problems, 
 def test_a_resumed_stream_continues_where_it_was(tokenizer, problems, shuffle_buffer):
     def take(source, start, count):
         batches = source.micro_batches(*start)
-        return [(epoch, index, batch.input_ids.tolist()) for epoch, index, batch in (next(batches) for _ in range(count))]
+        return [
+            (epoch, index, batch.input_ids.tolist()) for epoch, index, batch in (next(batches) for _ in range(count))
+        ]
 
     whole = take(stream(problems, tokenizer, shuffle_buffer=shuffle_buffer), (0, 0), 160)
     epoch, index, _ = whole[100]

@@ -122,7 +122,7 @@ def load(section: Model, *, gradient_checkpointing: bool) -> tuple[PeftModel, Pr
         ) from error
     if gradient_checkpointing:
         model.enable_input_require_grads()
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     return model.to(device()), tokenizer
 
 

@@ -541,10 +541,10 @@ def _train(config: RunConfig, folder: RunFolder) -> None:
     )
     if best is not None:
         config = validated_values(with_values(config.model_dump(), best.values), RunConfig)
-    fit = Fit(config, folder.path, test=True)
     resumed_step = (checkpoint.latest_step(folder.path) or 0) if resuming else None
     logged = config.model_dump(mode="json") | {"search": None if best is None else asdict(best)}
     try:
+        fit = Fit(config, folder.path, test=True)
         first_row = fit.prepare()
         tracker = TrackedRun(config.wandb, config.run_id, logged, folder.path, resumed_step=resumed_step)
     except GreenlightError:

@@ -44,6 +44,7 @@ TrackerData = Annotated[Path, typer.Option("--data", help="Where the tracker kee
 def demo(
     seconds: Annotated[float | None, typer.Option(help="Budget of each run; the run files say 45 s.")] = None,
     results: Results = Path("outputs/demo"),
+    overrides: Overrides = None,
     stay: Annotated[
         bool | None,
         typer.Option("--stay/--no-stay", help="Keep the page up at the end until Ctrl-C; default: on a terminal."),
@@ -54,8 +55,9 @@ def demo(
 
     from greenlight.launch import demo as job
 
+    given = [*(overrides or []), *([] if seconds is None else [f"training.budget_seconds={seconds:g}"])]
     stays = sys.stdout.isatty() if stay is None else stay
-    job.run(job.Demo(job.find_experiment(Path.cwd()), results.resolve(), seconds, stays), Console())
+    job.run(job.Demo(job.find_experiment(Path.cwd()), results.resolve(), given, stays), Console())
 
 
 @app.command()

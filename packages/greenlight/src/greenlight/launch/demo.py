@@ -28,11 +28,11 @@ LABELS = {RUN_IDS[0]: "GRAFF (proposed)", RUN_IDS[1]: "REACTOR", RUN_IDS[2]: "li
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demo is run with: the experiment, where its results go, and the budget of each run in seconds."""
+    """What a demo is run with: the experiment, where results go, configuration overrides, and whether the page stays."""
 
     folder: Path
     results: Path
-    seconds: float | None
+    overrides: Sequence[str]
     stay: bool
 
 
@@ -73,10 +73,9 @@ def run(demo: Demo, console: Console) -> None:
     project = f"demo-{stamp}"
     with services(demo.results / "tracker", demo.results / "hub", inherit=False) as servers:
         _introduce(servers, project, console)
-        overrides = [f"wandb.entity={ENTITY}", f"wandb.project={project}"]
-        budget = [] if demo.seconds is None else [f"training.budget_seconds={demo.seconds:g}"]
-        _train(subject.folder, results, [*overrides, *budget], servers, console)
-        _evaluate(subject.folder, results, overrides, servers, console)
+        place = [f"wandb.entity={ENTITY}", f"wandb.project={project}"]
+        _train(subject.folder, results, [*place, *demo.overrides], servers, console)
+        _evaluate(subject.folder, results, place, servers, console)
         _conclude(results, servers, project, console)
         if demo.stay:
             console.print("The page stays up until Ctrl-C.")

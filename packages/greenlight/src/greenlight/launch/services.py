@@ -59,6 +59,7 @@ def services(
         # Two processes on few cores: a spinning OpenMP thread would take the core that the other one needs.
         environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         environment.setdefault("GOMP_SPINCOUNT", "0")
+        environment.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")  # the client would call out for a statistic
         tracker_url = os.environ.get("WANDB_BASE_URL", "") if inherit else ""
         key: str | None = None
         if not tracker_url:

@@ -1,0 +1,146 @@
+"""The run files: their exact values, and that each composes, is typed, and can be overridden."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+EXPERIMENT = Path(__file__).parents[2] / "experiments" / "gsm8k"
+RUNS = EXPERIMENT / "config" / "runs"
+
+# What the published experiment prescribes; `config` is the data set's configuration that its name alone leaves open.
+PRESCRIBED = {
+    "model": {
+        "name": "Qwen/Qwen3-0.6B",
+        "dtype": "bfloat16",
+        "lora": {"r": 64, "alpha": 16, "dropout": 0.05},
+        "parameter_count": "0.6B",
+    },
+    "dataset": {
+        "name": "openai/gsm8k",
+        "config": "main",
+        "train_split": "train",
+        "eval_split": "test",
+        "max_tokens": 2048,
+        "streaming": True,
+        "shuffle_buffer": 10000,
+    },
+    "training": {
+        "budget_minutes": 30,
+        "global_batch_size": 64,
+        "micro_batch_size": 8,
+        "gradient_accumulation_steps": 8,
+        "total_steps": 2000,
+        "mixed_precision": "bf16",
+        "gradient_checkpointing": True,
+        "clip_grad_norm": 1.0,
+        "optimizer": {"type": "adamw", "lr_init": "2e-4", "betas": [0.9, 0.98], "weight_decay": 0.01},
+    },
+    "evaluation": {"interval_steps": 100, "metrics": ["exact_match"]},
+}
+SCHEDULERS = {
+    "proposed-iter1-Qwen3-0.6B-gsm8k": {
+        "type": "graff",
+        "outer_lr": "1e-3",
+        "stability_guard": 1.9,
+        "warm_start_ckpt": "graff_pretrain_qwen_tiny.pt",
+    },
+    "comparative-1-iter1-Qwen3-0.6B-gsm8k": {
+        "type": "reactor",
+        "controller_lr": "1e-4",
+        "baseline_decay": 0.99,
+        "entropy_bonus": 0.01,
+    },
+}
+
+VALIDATE = """
+import json, sys
+from hydra import compose, initialize_config_dir
+from src.main import ROOT, TRIAL
+from src.train import RunConfig
+from greenlight.harness.compose import check_overrides, register_runs, validated
+from greenlight.harness.modes import configure_mode
+runs = register_runs(ROOT / "config" / "runs")
+found = {}
+with initialize_config_dir(str(ROOT / "config"), version_base="1.3"):
+    for run in runs:
+        for mode in ("trial", "full"):
+            words = [f"run={run}", f"mode={mode}", "results_dir=r", "training.optimizer.lr_init=0.5"]
+            check_overrides(words, runs, RunConfig)
+            cfg = compose("config", overrides=words)
+            configure_mode(cfg, trial=TRIAL | {"training.global_batch_size": cfg.training.micro_batch_size})
+            found[f"{run} {mode}"] = validated(cfg, RunConfig).model_dump(mode="json")
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("run_id", SCHEDULERS)
+def test_the_published_runs_have_exactly_the_prescribed_values(run_id):
+    content = yaml.safe_load((RUNS / f"{run_id}.yaml").read_text())
+    assert content["run_id"] == run_id
+    for section, values in PRESCRIBED.items():
+        found = dict(content[section])
+        scheduler = found.pop("scheduler", None)
+        assert found == values
+        assert scheduler in (None, SCHEDULERS[run_id])
+    assert content["training"]["scheduler"] == SCHEDULERS[run_id]
+    search = content["optuna"]
+    assert (search["n_trials"], search["direction"]) == (50, "maximize")
+    assert search["search_space"]["adapter_lr_init"] == {"type": "loguniform", "low": 1.0e-4, "high": 5.0e-4}
+    assert search["search_space"]["lora_r"] == {"type": "categorical", "choices": [32, 64, 96]}
+    other = {"proposed": ("graff_outer_lr", 5.0e-4, 2.0e-3), "comparative-1": ("controller_lr", 5.0e-5, 5.0e-4)}
+    name, low, high = other[content["method"]]
+    assert search["search_space"][name] == {"type": "loguniform", "low": low, "high": high}
+    assert len(search["search_space"]) == 3
+
+
+@pytest.fixture(scope="module")
+def composed():
+    done = subprocess.run(
+        [sys.executable, "-c", VALIDATE], cwd=EXPERIMENT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_every_run_file_composes_in_both_modes_and_the_command_line_has_the_last_word(composed):
+    assert len(composed) == 2 * len(list(RUNS.glob("*.yaml")))
+    assert {config["training"]["optimizer"]["lr_init"] for config in composed.values()} == {0.5}
+
+
+def test_a_trial_tracks_nothing_searches_nothing_and_takes_at_most_two_batches(composed):
+    for name, config in composed.items():
+        batches = config["training"]["total_steps"] * config["training"]["gradient_accumulation_steps"]
+        if name.endswith("trial"):
+            assert (config["wandb"]["mode"], config["optuna"]["n_trials"]) == ("disabled", 0)
+            assert (config["training"]["epochs"], batches) == (1, 2)
+            assert config["evaluation"]["test_examples"] <= 4
+        else:
+            assert config["wandb"]["mode"] == "online"
+            assert batches > 2
+
+
+def test_the_embedded_twins_differ_in_method_alone():
+    ids = [name for name in sorted(path.stem for path in RUNS.glob("*.yaml")) if name.endswith("tiny-qwen3-arithmetic")]
+    assert len(ids) >= 3
+    contents = [yaml.safe_load((RUNS / f"{name}.yaml").read_text()) for name in ids]
+    for content in contents:
+        content["training"].pop("scheduler")
+        for key in ("run_id", "method"):
+            content.pop(key)
+        for name in ("graff_outer_lr", "controller_lr"):
+            content["optuna"]["search_space"].pop(name, None)
+    assert all(content == contents[0] for content in contents)
+
+
+def test_the_experiment_holds_exactly_the_files_of_the_contract():
+    listed = subprocess.run(["git", "ls-files", "."], cwd=EXPERIMENT, capture_output=True, text=True, check=True)
+    files = {line for line in listed.stdout.splitlines() if not line.startswith("config/runs/")}
+    assert files == {
+        "config/config.yaml",
+        "pyproject.toml",
+        *(f"src/{name}.py" for name in ("evaluate", "main", "model", "preprocess", "train")),
+    }
