@@ -217,6 +217,7 @@ class Fit:
         for parameter in trainable(self.model):
             parameter.grad = None
         torch.set_rng_state(state)
+        self._answer(self.dev[:2], max_new_tokens=2)
 
     def _reserve(self) -> None:
         questions = len(self.dev) + len(self.test)
@@ -338,13 +339,15 @@ class Fit:
         self.progress.dev_curve.append([self.budget.elapsed_s, accuracy, self.progress.step])
         return accuracy
 
-    def _answer(self, problems: list[Problem], *, until_deadline: bool = False) -> list[dict[str, Any]]:
+    def _answer(
+        self, problems: list[Problem], *, until_deadline: bool = False, max_new_tokens: int | None = None
+    ) -> list[dict[str, Any]]:
         with self._autocast():
             texts = answers(
                 self.model,
                 self.tokenizer,
                 problems,
-                max_new_tokens=self.config.evaluation.max_new_tokens,
+                max_new_tokens=max_new_tokens or self.config.evaluation.max_new_tokens,
                 batch_size=self.config.evaluation.batch_size,
                 remaining_s=(lambda: self.budget.remaining_s) if until_deadline else (lambda: math.inf),
                 heartbeat=self._tick_clock_file,

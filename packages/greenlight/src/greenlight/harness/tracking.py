@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ class TrackedRun:
                 f"run {name} cannot be tracked at {address}: {reason}; if that run exists already, resume it with the "
                 "results_dir it was started with, or set wandb.project to a new name"
             ) from error
-        self._next_step = self._run.step if section.mode == "online" else 0
+        self._next_step = self._run.starting_step if section.mode == "online" else 0
         if self._journal is not None and resumed_step is not None:
             self._hand_in(resumed_step)
 
@@ -124,7 +125,10 @@ class TrackedRun:
         """Write rows as JSON lines and save the file with the run."""
         path.write_text("".join(json.dumps(strict(row), allow_nan=False) + "\n" for row in rows), encoding="utf-8")
         if self._journal is not None:
-            self._run.save(str(path), base_path=str(path.parent), policy="now")
+            # A copy inside the client's own folder: a file elsewhere is linked there, with a warning to every user.
+            copy = Path(self._run.dir) / path.name
+            shutil.copyfile(path, copy)
+            self._run.save(str(copy), base_path=self._run.dir, policy="now")
 
     def finish(self, exit_code: int = 0) -> None:
         """End the run; a non-zero code marks it as failed."""
