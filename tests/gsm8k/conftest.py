@@ -1,5 +1,6 @@
 import pytest
 
+
 @pytest.fixture(scope="session")
 def tokenizer():
     from transformers import AutoTokenizer

@@ -1,5 +1,3 @@
-import time
-
 import pytest
 import torch
 
@@ -89,19 +87,6 @@ def test_answers_to_a_padded_batch_are_those_to_each_question_alone(adapted, pro
             ids = torch.cat([ids, torch.tensor([[following]])], dim=1)
         alone = tokenizer.decode(ids[0, len(collate_prompts([problem], tokenizer)["input_ids"][0]) :])
         assert text == alone
-
-
-def test_a_question_that_is_not_answered_by_the_deadline_has_no_answer(adapted, problems):
-    model, tokenizer = adapted
-    end = time.monotonic() + 0.05
-    texts = answers(
-        model, tokenizer, problems[:64], max_new_tokens=400, batch_size=4, remaining_s=lambda: end - time.monotonic()
-    )
-    assert texts.count(None) >= 32
-    assert answers(model, tokenizer, problems[:2], max_new_tokens=4, batch_size=2, remaining_s=lambda: 0.0) == [
-        None,
-        None,
-    ]
 
 
 def test_answering_leaves_the_training_mode_as_it_was(adapted, problems):

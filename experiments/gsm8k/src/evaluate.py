@@ -14,7 +14,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from greenlight.compare.aggregate import Aggregate, aggregate, run_metrics, write_json
+from greenlight.compare.aggregate import Aggregate, Direction, aggregate, run_metrics, write_json
 from greenlight.compare.budget import budget_label
 from greenlight.compare.figures import draw_comparison
 from greenlight.compare.figures.per_run import draw_run
@@ -27,7 +27,7 @@ from greenlight.errors import GreenlightError
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "config.yaml"
 # For a budget of 30 minutes this is the hypothesis' own name of it; other budgets must not carry that name.
 PRIMARY_METRIC = "Exact-match accuracy at {budget} wall-clock."
-DIRECTION = "maximize"  # the expected results of the hypothesis: a higher exact match is better
+DIRECTION: Direction = "maximize"  # the expected results of the hypothesis: a higher exact match is better
 REQUIRED = ("results_dir", "run_ids")
 ARGUMENTS = (*REQUIRED, "wandb.entity", "wandb.project")
 

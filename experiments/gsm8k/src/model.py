@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import warnings
 from collections.abc import Callable, Iterable
@@ -10,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import transformers
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from peft import LoraConfig, PeftModel, get_peft_model
 from pydantic import ConfigDict, Field, model_validator
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
-from transformers.utils.logging import disable_progress_bar
 
 import graff
 from greenlight.endpoints import hub_address
@@ -26,7 +25,7 @@ from src.preprocess import CACHE, IGNORED, Batch, Problem, collate_prompts
 
 # peft 0.21 still reads a property that transformers 5 has renamed; nobody who trains can mend that.
 warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
-disable_progress_bar()
+transformers.utils.logging.disable_progress_bar()
 
 ADAPTED = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -37,7 +36,7 @@ class Lora(Section):
     """Low-rank adapters on all attention and MLP projections."""
 
     r: int = Field(ge=1)
-    alpha: float = Field(gt=0)
+    alpha: int = Field(ge=1)
     dropout: float = Field(ge=0, lt=1)
 
 
@@ -180,8 +179,9 @@ def token_losses(model: PeftModel, batch: Batch) -> torch.Tensor:
     The head is applied where a token is predicted that counts, and nowhere else: with a vocabulary of 150,000 words the
     logits of prompt and padding would be most of a step's memory.
     """
-    base = model.get_base_model()
-    hidden = base.get_decoder()(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
+    base: Any = model.get_base_model()
+    decoder = base.get_decoder()
+    hidden = decoder(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False).last_hidden_state
     targets = batch.labels[:, 1:]
     counted = targets != IGNORED
     logits = base.get_output_embeddings()(hidden[:, :-1][counted])
@@ -196,10 +196,9 @@ def answers(
     *,
     max_new_tokens: int,
     batch_size: int,
-    remaining_s: Callable[[], float] = lambda: math.inf,
     heartbeat: Callable[[], None] = lambda: None,
-) -> list[str | None]:
-    """Return the model's greedy continuation for each problem, in order; None where the time did not suffice.
+) -> list[str]:
+    """Return the model's greedy continuation for each problem, in order.
 
     Parameters
     ----------
@@ -211,20 +210,15 @@ def answers(
         Longest answer, tokens.
     batch_size
         Problems answered at once.
-    remaining_s
-        Seconds until the deadline; an answer that is not complete by then is None.
     heartbeat
         Called after every batch.
     """
     was_training = model.training
     model.eval()
-    result: list[str | None] = [None] * len(problems)
+    result = [""] * len(problems)
     by_length = sorted(range(len(problems)), key=lambda index: len(problems[index].question))
     for at in range(0, len(by_length), batch_size):
         indices = by_length[at : at + batch_size]
-        left_s = remaining_s()
-        if left_s <= 0:
-            break
         inputs = {
             key: value.to(model.device)
             for key, value in collate_prompts([problems[index] for index in indices], tokenizer).items()
@@ -238,12 +232,9 @@ def answers(
             top_k=None,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
-            max_time=None if math.isinf(left_s) else left_s,
         )[:, inputs["input_ids"].shape[1] :]
-        cut_short = remaining_s() <= 0
         for index, row in zip(indices, generated.tolist(), strict=True):
-            complete = tokenizer.eos_token_id in row or not cut_short
-            result[index] = tokenizer.decode(_until(row, tokenizer.eos_token_id)) if complete else None
+            result[index] = str(tokenizer.decode(_until(row, tokenizer.eos_token_id)))
         heartbeat()
     model.train(was_training)
     return result
@@ -260,4 +251,4 @@ def _until(ids: Iterable[int], end: int) -> list[int]:
 
 def save_adapter(model: PeftModel, folder: Path) -> None:
     """Write the adapter weights as safetensors, ready for ``PeftModel.from_pretrained``."""
-    model.save_pretrained(folder, safe_serialization=True)
+    model.save_pretrained(str(folder), safe_serialization=True)
