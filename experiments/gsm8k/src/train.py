@@ -121,6 +121,7 @@ class Progress:
     best_loss: float = math.nan
     dev_curve: list[list[float]] = field(default_factory=list)  # [elapsed seconds, exact match, step]
     s_per_question: list[float] = field(default_factory=list)  # of the last two development evaluations
+    test_cost: float = 1.0  # of a test question, relative to a development question: larger batches are cheaper
     checkpoint_s: float = 0.0
     resumed: int = 0
 
@@ -196,6 +197,7 @@ class Fit:
         first_row = None
         if found is None:
             first_row = {"dev_exact_match": self._measure_dev(), **self._clock_row()}
+            self._measure_test_cost()
             started = time.monotonic()
             self._save()
             self.progress.checkpoint_s = time.monotonic() - started
@@ -219,8 +221,15 @@ class Fit:
         torch.set_rng_state(state)
         self._answer(self.dev[:2], max_new_tokens=2)
 
+    def _measure_test_cost(self) -> None:
+        rows = min(self.config.evaluation.batch_size, len(self.test))
+        if rows > len(self.dev):
+            started = time.monotonic()
+            self._answer((self.dev * (rows // len(self.dev) + 1))[:rows])
+            self.progress.test_cost = (time.monotonic() - started) / rows / self.progress.s_per_question[-1]
+
     def _reserve(self) -> None:
-        questions = len(self.dev) + len(self.test)
+        questions = len(self.dev) + self.progress.test_cost * len(self.test)
         self.budget.reserve(
             RESERVE_FACTOR * questions * max(self.progress.s_per_question) + 2 * self.progress.checkpoint_s
         )

@@ -1,0 +1,271 @@
+"""What every planner is: the step protocol, the bookkeeping and the rule that a bad batch does no harm."""
+
+import math
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from graff import agreement
+from graff.budget import Budget
+from graff.errors import GraffError
+from graff.hypergradient import norms, trainable_tensors
+from graff.planners._report import Moment, StepReport
+from graff.probes import Probe
+
+_TINY = 1e-12  # keeps an empty batch at zero instead of not a number
+
+
+class Planner(ABC):
+    """Sets the learning rates of an optimizer, step by step, from the wall clock that is left.
+
+    A training loop calls :meth:`weigh`, ``backward`` and :meth:`step`, and never touches a learning rate. The rate of
+    every parameter group is its rate at construction times one factor, so groups keep their proportions.
+
+    Parameters
+    ----------
+    optimizer
+        Its groups' learning rates are the base rates.
+    model
+        The model that owns the parameters; None is allowed where a planner needs no structure.
+    budget
+        The clock; :meth:`weigh` starts it at the first batch.
+    max_grad_norm
+        Clip the global gradient norm to this value. It is the planner's task because hypergradients need the raw
+        gradient.
+
+    Raises
+    ------
+    GraffError
+        For an optimizer without trainable parameters, or a clipping norm that is not positive.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(
+        self, optimizer: Optimizer, model: nn.Module | None, budget: Budget, *, max_grad_norm: float | None = None
+    ) -> None:
+        if max_grad_norm is not None and not max_grad_norm > 0:
+            raise GraffError(f"max_grad_norm of {max_grad_norm}: a clipping norm is positive; leave it out for none")
+        self.optimizer, self.model, self.budget = optimizer, model, budget
+        self._tensors, self._groups = trainable_tensors(optimizer)
+        if not self._tensors:
+            raise GraffError("optimizer with 0 trainable tensors: a planner needs at least one; unfreeze an adapter")
+        self._max_grad_norm = max_grad_norm
+        self._base_rates = [float(group["lr"]) for group in optimizer.param_groups]
+        self._step = 0
+        self._skips: Counter[str] = Counter()
+        self._overhead_s = 0.0
+        self._loss_sum: Tensor | None = None
+        self._token_count: Tensor | None = None
+
+    # -- the protocol ------------------------------------------------------------------------------------------
+
+    def weigh(self, token_losses: Tensor, mask: Tensor | None = None, *, of: float | Tensor | None = None) -> Tensor:
+        """Return the scalar loss to call ``backward`` on: the mean over counted tokens.
+
+        Parameters
+        ----------
+        token_losses
+            Loss of each token in nats, any shape, usually (B, T).
+        mask
+            The counted tokens, same shape, boolean or 0/1; all count without it. Losses outside may be anything.
+        of
+            Counted tokens of the *whole* batch when it is made of several micro-batches: the returned losses then
+            add up to the mean over all its tokens, however they are spread. Under data parallelism, whose
+            gradients are averaged over ranks, give the count over all ranks divided by their number.
+
+        Returns
+        -------
+        Tensor
+            A scalar in single precision or better; 0 with a zero gradient when no token is counted.
+        """
+        self.budget.start()
+        losses = token_losses if token_losses.dtype == torch.float64 else token_losses.float()
+        if mask is None:
+            total = losses.sum()
+            count = torch.tensor(float(losses.numel()), dtype=losses.dtype, device=losses.device)
+        else:
+            counted = mask.bool()
+            total = torch.where(counted, losses, 0.0).sum()
+            count = counted.sum().to(losses.dtype)
+        seen = total.detach().to(torch.float64)
+        self._loss_sum = seen if self._loss_sum is None else self._loss_sum + seen
+        self._token_count = count.double() if self._token_count is None else self._token_count + count.double()
+        if of is None:
+            return total / count.clamp(min=1.0)
+        return total / (of.clamp(min=_TINY) if isinstance(of, Tensor) else max(of, _TINY))
+
+    def step(self, probe: Probe | None = None) -> StepReport:
+        """Set the learning rates, make the optimizer's step, learn from it, clear the gradients, tick the budget.
+
+        Parameters
+        ----------
+        probe
+            Evaluates the mean loss of a slice of the *same* batch, without side effects; planners that measure
+            curvature call it now and then. It should use the model as it trains; randomness is fixed around it.
+
+        Returns
+        -------
+        StepReport
+            ``skipped`` with a reason for a non-finite loss or gradient and for an empty batch.
+        """
+        self.budget.start()
+        self._synchronize()
+        clock = self.budget.clock
+        began = clock()
+        reading = self.budget.agree()
+        facts = self._facts()
+        norm = float(facts[1].square().sum().sqrt())
+        loss, tokens, reason = self._usable(norm)
+        moment = Moment(self._step, reading, facts, loss, norm, probe)
+        rates = tuple(0.0 for _ in self._base_rates)
+        if reason is None:
+            moment.factor = self._plan(moment)
+            self._clip(norm)
+            self._set_rates(moment.factor)
+            self._move(moment)
+            rates = tuple(float(group["lr"]) for group in self.optimizer.param_groups)
+        else:
+            self._skips[reason.split(":", maxsplit=1)[0]] += 1
+        self.optimizer.zero_grad(set_to_none=True)
+        self._loss_sum = self._token_count = None
+        step_overhead_s = clock() - began - moment.optimizer_s
+        self._overhead_s += step_overhead_s
+        moment.metrics |= {
+            "grad_norm": norm,
+            "tokens": tokens,
+            "overhead_s": self._overhead_s,
+            "step_overhead_s": step_overhead_s,
+            "skipped_steps": float(self._skips.total()),
+        }
+        self._step += 1
+        self.budget.tick()
+        return StepReport(
+            step=moment.step,
+            loss=loss,
+            learning_rate=sum(rates) / len(rates),
+            learning_rates=rates,
+            skipped=reason is not None,
+            reason=reason,
+            metrics={key: value for key, value in moment.metrics.items() if math.isfinite(value)},
+        )
+
+    def observe(self, *, entropy: float | Tensor | None = None) -> None:  # noqa: B027 - most planners look at nothing
+        """Tell the planner what the loop knows about the coming step; planners that do not use it ignore it.
+
+        Parameters
+        ----------
+        entropy
+            Mean entropy of the next-token distribution after the first adapter layer, in nats.
+        """
+
+    # -- what a planner decides --------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _plan(self, moment: Moment) -> float:
+        """Return the factor on the base rates for this step."""
+
+    def _facts(self) -> Tensor:
+        """Return what this step needs to know per tensor, shape (k, n), by one copy; row 1 holds gradient norms."""
+        gradient = norms(self._gradients())
+        return torch.stack([torch.zeros_like(gradient), gradient]).cpu()
+
+    def _move(self, moment: Moment) -> None:
+        """Make the optimizer's step and note the seconds that it took."""
+        began = self.budget.clock()
+        self.optimizer.step()
+        moment.optimizer_s = self.budget.clock() - began
+
+    # -- the parts of a step -----------------------------------------------------------------------------------
+
+    def _gradients(self) -> Sequence[Tensor]:
+        return [t.grad if t.grad is not None else torch.zeros_like(t) for t in self._tensors]
+
+    def _usable(self, norm: float) -> tuple[float, float, str | None]:
+        """Return the loss per token, the tokens it is a mean of, and why this step cannot be made, over all ranks."""
+        stepped = any(t.grad is not None for t in self._tensors)
+        if self._loss_sum is None or self._token_count is None:
+            if stepped:
+                raise GraffError("step without weigh: the planner has seen no loss; call weigh before backward")
+            own = [0.0, 0.0]
+        else:
+            own = torch.stack([self._loss_sum, self._token_count]).tolist()
+        total, tokens, bad, moved = agreement.summed([*own, float(not math.isfinite(norm)), float(stepped)])
+        loss = total / tokens if tokens > 0 else math.nan
+        if tokens == 0:
+            return loss, tokens, "empty batch: no token was counted"
+        if not math.isfinite(loss):
+            return math.nan, tokens, f"non-finite loss: {loss}"
+        if bad > 0:
+            return loss, tokens, "non-finite gradient: the backward pass overflowed"
+        if moved == 0:
+            return loss, tokens, "no gradient: backward was not called"
+        return loss, tokens, None
+
+    def _clip(self, norm: float) -> None:
+        if self._max_grad_norm is not None and norm > self._max_grad_norm:
+            gradients = [t.grad for t in self._tensors if t.grad is not None]
+            torch._foreach_mul_(gradients, self._max_grad_norm / (norm + 1e-6))
+
+    def _set_rates(self, factor: float) -> None:
+        for group, base in zip(self.optimizer.param_groups, self._base_rates, strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(base * factor)
+            else:
+                group["lr"] = base * factor
+
+    def _synchronize(self) -> None:
+        # The forward and backward still run on the device; without waiting, the planner would be charged for them.
+        device = self._tensors[0].device
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    # -- accounts and state ------------------------------------------------------------------------------------
+
+    @property
+    def overhead_s(self) -> float:
+        """Seconds that planning took so far, probes included, the optimizer's own step excluded."""
+        return self._overhead_s
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """How many steps were skipped, by reason."""
+        return dict(self._skips)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything a resumed run needs: numbers and tensors only, safe for ``torch.load(weights_only=True)``.
+
+        The optimizer, the model and the budget save themselves.
+        """
+        return {
+            "planner": self.name,
+            "base_rates": list(self._base_rates),
+            "step": self._step,
+            "skips": dict(self._skips),
+            "overhead_s": self._overhead_s,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue a saved run; load the optimizer's state first.
+
+        Raises
+        ------
+        GraffError
+            When the state is another planner's, or has another number of parameter groups.
+        """
+        if state["planner"] != self.name:
+            raise GraffError(f"state of the planner {state['planner']!r}: this is {self.name!r}; resume with the same")
+        if len(state["base_rates"]) != len(self._base_rates):
+            raise GraffError(
+                f"state of {len(state['base_rates'])} parameter groups: this optimizer has {len(self._base_rates)}; "
+                "resume with the same groups"
+            )
+        self._base_rates = [float(rate) for rate in state["base_rates"]]
+        self._step = int(state["step"])
+        self._skips = Counter(state["skips"])
+        self._overhead_s = float(state["overhead_s"])

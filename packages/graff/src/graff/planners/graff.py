@@ -1,0 +1,250 @@
+"""graff: a learned residual on a time-linear rate, planned by a graph-recurrent encoder and a linear decoder."""
+
+import math
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from graff import agreement
+from graff.blocks import find_blocks
+from graff.budget import Budget, Reading
+from graff.errors import GraffError
+from graff.features import BlockFacts, Standardizer, Surroundings, raw_features
+from graff.guard import StabilityGuard
+from graff.hypergradient import LastStep, dots
+from graff.planners._planner import Planner
+from graff.planners._report import Moment
+from graff.planners._shape import Progress, checked_warmup, linear
+from graff.probes import Cadence
+from graff.regret import Regret
+from graff.residual import LearnedResidual
+from graff.warm_start import WarmStart, read_warm_start
+
+# The page's finding: a residual learns well when its rate times the number of steps is about 15. The seed's outer_lr
+# of 1e-3 stands for exactly that, and other values scale it.
+_TRAVEL = 15.0
+_REFERENCE_OUTER_LR = 1e-3
+_LARGEST_PACE = 0.3  # while the pace of the run is not known yet
+_FIRST_PROBE = 4  # steps; LoRA's zero matrices have no usable curvature at the start
+
+
+class Graff(Planner):
+    """GRAFF: Graph-Recurrent Allocation of Fine-tuning Funds, on any optimizer.
+
+    The rate is ``base * linear(time) * exp(residual)``. The residual comes from an encoder over the model's blocks and
+    one linear map ``W``; both learn online from the hypergradient, the effect of this step's rate on the next
+    batch's loss. With ``W = 0`` it is the linear planner to the last bit.
+
+    Parameters
+    ----------
+    optimizer, model, budget, max_grad_norm
+        As for every planner.
+    outer_lr
+        Learning rate of ``W``, relative to the length of the run: 1e-3 lets Adam move a weight by about 15 over the
+        whole run, whatever its number of steps; the number of steps is taken from the measured pace.
+    stability_guard
+        The classical edge-of-stability bound on ``rate * lambda`` for gradient descent, 2 being the edge; it is
+        scaled to the edge of the optimizer at hand (38 instead of 2 for Adam with b1 = 0.9).
+    rho_guard
+        Bound on the step in units of the exact line search along it; 2 is where the batch's loss stops falling.
+    probe_share
+        The largest share of the wall clock that curvature probes may take; 0 switches probes and guards off.
+    warm_start
+        A file of pre-trained weights of the encoder and ``W``, or the name of a packaged one.
+    residual_bound
+        The largest factor by which the residual raises or lowers the time-linear rate.
+    warmup_fraction
+        The share of the training time over which the prior rises linearly from zero.
+    graph_edges
+        False cuts the messages between blocks (ablation).
+    budget_feature
+        False hides the remaining budget from the encoder (ablation).
+    learn
+        False freezes ``W`` and the encoder (ablation, or use of a warm start as it is).
+    zero_decoder
+        True keeps ``W = 0`` and measures nothing: exactly the linear planner (ablation).
+    seed
+        Seed of the encoder's initial weights; the caller's random numbers are not touched.
+
+    Raises
+    ------
+    GraffError
+        For an option out of its range or a warm start that cannot be read.
+    """
+
+    name: ClassVar[str] = "graff"
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        model: nn.Module | None,
+        budget: Budget,
+        *,
+        outer_lr: float = 1e-3,
+        stability_guard: float = 1.9,
+        rho_guard: float = 1.0,
+        probe_share: float = 0.02,
+        warm_start: str | Path | None = None,
+        residual_bound: float = 30.0,
+        warmup_fraction: float = 0.02,
+        graph_edges: bool = True,
+        budget_feature: bool = True,
+        learn: bool = True,
+        zero_decoder: bool = False,
+        seed: int = 0,
+        max_grad_norm: float | None = None,
+    ) -> None:
+        super().__init__(optimizer, model, budget, max_grad_norm=max_grad_norm)
+        _check("outer_lr", outer_lr, outer_lr > 0, "a positive number; use 1e-3")
+        _check("stability_guard", stability_guard, stability_guard > 0, "a positive number; use 1.9")
+        _check("rho_guard", rho_guard, rho_guard > 0, "a positive number; use 1")
+        _check("probe_share", probe_share, 0 <= probe_share < 1, "a share in [0, 1); use 0.02")
+        _check("residual_bound", residual_bound, residual_bound > 1, "a factor above 1; use 30")
+        self._warmup = checked_warmup(warmup_fraction)
+        self._progress = Progress("time", None)
+        self._travel = _TRAVEL * outer_lr / _REFERENCE_OUTER_LR
+        self._plain = zero_decoder
+        self._probes = probe_share > 0 and not zero_decoder
+        self.blocks = find_blocks(model, self._tensors, self._groups)
+        self._owner = torch.tensor(self.blocks.owner)
+        adjacency = self.blocks.adjacency()
+        self._standardizer = Standardizer(budget_feature=budget_feature)
+        self._residual = LearnedResidual(
+            adjacency if graph_edges else torch.zeros_like(adjacency), bound=residual_bound, learn=learn, seed=seed
+        )
+        if warm_start is not None:
+            weights = read_warm_start(warm_start)
+            self._residual.warm_start(weights)
+            self._standardizer.load_state_dict(weights.statistics)
+        self._guard = StabilityGuard(optimizer, stability_guard=stability_guard, rho_guard=rho_guard)
+        self._cadence = Cadence(probe_share, first_step=_FIRST_PROBE)
+        self._log_bound = math.inf  # on the factor of the base rates, until the next probe
+        self._last_step = LastStep(optimizer, self._tensors, self._groups)
+        self._regret = Regret()
+        self._entropy: float | Tensor | None = None
+        self._log_residual = 0.0
+        self._clipped = 0
+
+    # -- one step ----------------------------------------------------------------------------------------------
+
+    def observe(self, *, entropy: float | Tensor | None = None) -> None:
+        """Note the entropy of the coming step; without it the feature is masked out."""
+        self._entropy = entropy
+
+    def _facts(self) -> Tensor:
+        if self._plain:
+            return super()._facts()
+        return self._last_step.facts(self._gradients())
+
+    def _plan(self, moment: Moment) -> float:
+        reading, metrics = moment.reading, moment.metrics
+        prior = linear(self._progress.done(reading, moment.step), self._warmup)
+        metrics["prior"] = prior
+        metrics["regret"] = self._regret.take(moment.loss, reading.elapsed_s)
+        if self._plain:
+            return prior
+        blocks = BlockFacts.pooled(moment.facts, self._owner, len(self.blocks.names))
+        if self._last_step.exists:
+            # The step before moved the weights by -delta, so its log rate moves this loss by -<g, delta>.
+            hypergradient, pace = -float(blocks.product.sum()), self._pace(reading)
+            self._residual.learn(hypergradient * Regret.weight(reading.elapsed_s), pace)
+            metrics["hypergradient"], metrics["outer_pace"] = hypergradient, pace
+        residual = self._residual.next(self._standardizer(raw_features(blocks, self._surroundings(reading))))
+        if prior > 0.0 and math.log(prior) + residual > self._log_bound:
+            residual = self._log_bound - math.log(prior)
+            self._residual.bound(residual)
+            self._clipped += 1
+        self._log_residual = metrics["log_residual"] = residual
+        metrics["guard_clipped"], metrics["residual_failures"] = float(self._clipped), float(self._residual.failures)
+        return prior * math.exp(residual)
+
+    def _pace(self, reading: Reading) -> float:
+        """Return how far Adam moves ``W`` in one step, from the number of steps that the measured pace promises."""
+        expected = reading.steps / max(reading.elapsed_s, 1e-9) * (reading.total_s - reading.reserve_s)
+        return min(_LARGEST_PACE, self._travel / max(1.0, expected))
+
+    def _surroundings(self, reading: Reading) -> Surroundings:
+        entropy, self._entropy = self._entropy, None
+        return Surroundings(
+            budget=reading.training_fraction_remaining,
+            log_curvature=self._guard.log_curvature,
+            log_curvature_change=self._guard.log_curvature_change,
+            entropy=None if entropy is None else agreement.mean(float(entropy)),
+        )
+
+    def _move(self, moment: Moment) -> None:
+        if self._plain:
+            super()._move(moment)
+            return
+        due = moment.probe is not None and self._probes and self._cadence.due(moment.step, moment.reading.elapsed_s)
+        before = list(torch._foreach_clone([t.detach() for t in self._tensors])) if due else None
+        self._last_step.before()
+        super()._move(moment)
+        if before is not None and moment.probe is not None:
+            clock = self.budget.clock
+            began = clock()
+            allowed, measured = self._guard.shorten(
+                moment.probe, self._tensors, before, gain=self._gain(before, moment.grad_norm), loss=moment.loss
+            )
+            self._bind(moment.factor, allowed)
+            self._synchronize()
+            self._cadence.took(*agreement.from_rank_zero([clock() - began]))
+            moment.metrics |= measured
+        self._last_step.after()
+        moment.metrics |= {key: float(count) for key, count in self._guard.counts.items()}
+        moment.metrics |= {"probes": float(self._cadence.count), "probe_s": self._cadence.spent_s}
+
+    def _gain(self, before: list[Tensor], norm: float) -> float:
+        """Return ``<g, delta>`` of the step just made, with the gradient as it was before clipping."""
+        moved = torch._foreach_sub(before, [t.detach() for t in self._tensors])
+        raw = max(1.0, norm / self._max_grad_norm) if self._max_grad_norm is not None else 1.0
+        return raw * float(dots(self._gradients(), moved).sum())
+
+    def _bind(self, factor: float, allowed: float) -> None:
+        """Hold the rate under what the last probe allows, and project ``W`` onto that half-space."""
+        if factor <= 0.0 or not math.isfinite(allowed):
+            self._log_bound = math.inf
+            return
+        self._log_bound = math.log(factor * allowed)
+        if allowed < 1.0:
+            self._set_rates(factor * allowed)
+            self._residual.bound(self._log_residual + math.log(allowed))
+
+    # -- state -------------------------------------------------------------------------------------------------
+
+    @property
+    def warm_start_weights(self) -> WarmStart:
+        """The weights that another run can start from, see :func:`graff.warm_start.save_warm_start`."""
+        return self._residual.learned(self._standardizer.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything a resumed run needs, the pending hypergradient included."""
+        return super().state_dict() | {
+            "residual": self._residual.state_dict(),
+            "standardizer": self._standardizer.state_dict(),
+            "last_step": self._last_step.state_dict(),
+            "guard": self._guard.state_dict(),
+            "cadence": self._cadence.state_dict(),
+            "regret": self._regret.state_dict(),
+            "log_bound": self._log_bound,
+            "clipped": self._clipped,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue a saved run; load the optimizer's state first."""
+        super().load_state_dict(state)
+        self._residual.load_state_dict(state["residual"])
+        self._standardizer.load_state_dict(state["standardizer"])
+        self._last_step.load_state_dict(state["last_step"])
+        self._guard.load_state_dict(state["guard"])
+        self._cadence.load_state_dict(state["cadence"])
+        self._regret.load_state_dict(state["regret"])
+        self._log_bound, self._clipped = float(state["log_bound"]), int(state["clipped"])
+
+
+def _check(option: str, value: float, holds: bool, rule: str) -> None:
+    if not holds:
+        raise GraffError(f"{option} of {value}: it is {rule}")

@@ -1,0 +1,143 @@
+"""The learned residual on a planned learning rate: a network, its carried state and its own optimizer."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graff.encoder import HIDDEN, LinearDecoder, TrajectoryEncoder
+from graff.warm_start import WarmStart
+
+# The encoder has no direction that moves the rate alone; at the decoder's pace its gates saturate within ten steps.
+_ENCODER_PACE = 0.01
+# A warm start knows how features and rates go together, not which base rate this run has: an offset of +0.9 taken over
+# from another run made the model collapse at ten times the best rate. Until the features have settled the prior
+# stands, and the offset is set so that learning starts from it.
+_SETTLING_STEPS = 5
+
+
+class LearnedResidual:
+    """Turns features into a log residual and learns from what that residual did to the next batch's loss.
+
+    Parameters
+    ----------
+    adjacency
+        Row-normalised graph of the blocks, shape (N, N).
+    bound
+        The largest factor by which the residual raises or lowers the rate.
+    learn
+        False freezes all weights.
+    seed
+        Seed of the initial weights.
+    """
+
+    def __init__(self, adjacency: Tensor, *, bound: float, learn: bool, seed: int) -> None:
+        self.encoder = TrajectoryEncoder(torch.Generator().manual_seed(seed))
+        self.decoder = LinearDecoder(bound)
+        self.failures = 0
+        self._settling = 0
+        self._adjacency = adjacency
+        self._learns = learn
+        self._outer = torch.optim.Adam(
+            [
+                {"params": list(self.decoder.parameters()), "pace": 1.0},
+                {"params": list(self.encoder.parameters()), "pace": _ENCODER_PACE},
+            ],
+            lr=0.0,
+        )
+        self._previous = torch.zeros(adjacency.shape[0], HIDDEN)  # the state that entered the last step
+        self._state = self._previous  # the state that left it, with its graph
+        self._features: Tensor | None = None
+        self._residual: Tensor | None = None
+
+    def learn(self, gradient: float, pace: float) -> None:
+        """Follow the gradient of the objective by the last log residual.
+
+        Parameters
+        ----------
+        gradient
+            Derivative of the objective by the log residual that :meth:`next` returned last.
+        pace
+            How far Adam moves a weight of ``W`` by one step.
+        """
+        if not self._learns or self._residual is None or not math.isfinite(gradient):
+            return
+        for group in self._outer.param_groups:
+            group["lr"] = pace * group["pace"]
+        self._outer.zero_grad(set_to_none=True)
+        torch.autograd.backward(self._residual, torch.tensor(gradient, dtype=self._residual.dtype))
+        self._outer.step()
+        self._residual = None
+
+    def next(self, features: Tensor) -> float:
+        """Return the log residual for a step's standardised features, shape (N, 7)."""
+        self._features, self._previous = features, self._state.detach()
+        residual = self._evaluate(features)
+        self._settling = max(0, self._settling - 1)
+        return residual
+
+    def _evaluate(self, features: Tensor) -> float:
+        with torch.set_grad_enabled(self._learns):
+            self._state = self.encoder(features, self._adjacency, self._previous)
+            if self._settling > 0:
+                self.decoder.centre(self._state.detach())
+            self._residual = self.decoder(self._state)
+        value = float(self._residual.detach())
+        if math.isfinite(value):
+            return value
+        self._start_anew()
+        return 0.0
+
+    def _start_anew(self) -> None:
+        """Put the prior in charge: a network that gives no number is replaced by one that changes nothing."""
+        self.failures += 1
+        self.encoder.load_state_dict(TrajectoryEncoder(torch.Generator().manual_seed(self.failures)).state_dict())
+        self.decoder.load_state_dict({key: torch.zeros_like(v) for key, v in self.decoder.state_dict().items()})
+        self._outer.state.clear()
+        self._residual, self._state = None, torch.zeros_like(self._previous)
+
+    def bound(self, log_bound: float) -> None:
+        """Project ``W`` so that the log residual of this step is at most ``log_bound``."""
+        if self.decoder.project(self._state.detach(), log_bound) and self._residual is not None:
+            with torch.set_grad_enabled(self._learns):
+                self._residual = self.decoder(self._state)
+
+    def warm_start(self, weights: WarmStart) -> None:
+        """Take over pre-trained weights; the first steps only find their offset."""
+        self.encoder.load_state_dict(weights.encoder)
+        self.decoder.load_state_dict(weights.decoder)
+        self._settling = _SETTLING_STEPS
+
+    def learned(self, statistics: dict[str, Tensor]) -> WarmStart:
+        """Return what another run can start from; ``statistics`` are those of the features."""
+        encoder = {key: value.clone() for key, value in self.encoder.state_dict().items()}
+        decoder = {key: value.clone() for key, value in self.decoder.state_dict().items()}
+        return WarmStart(encoder, decoder, statistics)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the weights, the outer optimizer, and what is needed to build the pending graph again."""
+        return {
+            "encoder": self.encoder.state_dict(),
+            "decoder": self.decoder.state_dict(),
+            "outer": self._outer.state_dict(),
+            "previous": self._previous,
+            "features": self._features,
+            "pending": self._residual is not None,
+            "failures": self.failures,
+            "settling": self._settling,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state, the pending graph included."""
+        self.encoder.load_state_dict(state["encoder"])
+        self.decoder.load_state_dict(state["decoder"])
+        self._outer.load_state_dict(state["outer"])
+        self.failures, self._settling = int(state["failures"]), 0
+        self._previous, self._features = state["previous"].clone(), state["features"]
+        self._state, self._residual = self._previous, None
+        if self._features is not None:
+            self._evaluate(self._features)
+            if not state["pending"]:
+                self._residual = None
+        self._settling = int(state["settling"])
