@@ -1,5 +1,7 @@
 import pytest
 
+TEMPLATE = "Question: {question}\nAnswer: "
+
 
 @pytest.fixture(scope="session")
 def tokenizer():
@@ -16,4 +18,4 @@ def problems():
     from src.preprocess import read_problem
 
     rows = [{"question": p.question, "answer": p.answer} for p in problems("main", "train", 300)]
-    return [read_problem(row, "train", index) for index, row in enumerate(rows)]
+    return [read_problem(row, "train", index, TEMPLATE) for index, row in enumerate(rows)]

@@ -17,10 +17,10 @@ from src.preprocess import (
     exact_match,
     extract,
     normalise,
-    prompt,
     read_problem,
 )
 
+TEMPLATE = "Question: {question}\nAnswer: "
 SECTION = {
     "name": "greenlight/arithmetic",
     "config": "main",
@@ -30,6 +30,7 @@ SECTION = {
     "streaming": True,
     "shuffle_buffer": 10000,
     "dev_examples": 4,
+    "prompt": TEMPLATE,
 }
 
 
@@ -89,14 +90,22 @@ def test_the_number_after_the_marker_is_the_answer_and_without_a_marker_there_is
 )
 def test_a_malformed_row_is_named_with_its_place(row, message):
     with pytest.raises(GreenlightError) as caught:
-        read_problem(row, "train", 7)
+        read_problem(row, "train", 7, TEMPLATE)
     assert message in str(caught.value)
 
 
 def test_ids_are_stable_and_tell_questions_apart():
     row = {"question": "q?", "answer": "#### 1"}
-    assert read_problem(row, "test", 3) == read_problem(row, "test", 3)
-    assert read_problem(row, "test", 3).question_id != read_problem(row | {"question": "r?"}, "test", 3).question_id
+    assert read_problem(row, "test", 3, TEMPLATE) == read_problem(row, "test", 3, TEMPLATE)
+    other = read_problem(row | {"question": "r?"}, "test", 3, TEMPLATE)
+    assert read_problem(row, "test", 3, TEMPLATE).question_id != other.question_id
+
+
+def test_an_answer_begins_with_a_space_unless_the_prompt_ends_in_one():
+    row = {"question": "q?", "answer": "so #### 1"}
+    with_space, without = (read_problem(row, "test", 0, template) for template in ("{question} A: ", "{question} A:"))
+    assert (with_space.prompt, with_space.completion) == ("q? A: ", "so #### 1")
+    assert (without.prompt, without.completion) == ("q? A:", " so #### 1")
 
 
 def test_only_the_answer_and_the_end_of_text_carry_a_loss(tokenizer, problems):
@@ -104,7 +113,7 @@ def test_only_the_answer_and_the_end_of_text_carry_a_loss(tokenizer, problems):
     batch = collate(rows, tokenizer.pad_token_id)
     for problem, row, labels, mask in zip(problems, rows, batch.labels, batch.attention_mask, strict=False):
         counted = labels[labels != IGNORED]
-        assert tokenizer.decode(counted[:-1]).strip() == problem.answer
+        assert tokenizer.decode(counted[:-1]) == problem.completion
         assert counted[-1] == tokenizer.eos_token_id
         assert int(mask.sum()) == len(row.ids)
         assert torch.all(labels[: row.prompt_tokens] == IGNORED)
@@ -116,7 +125,7 @@ def test_a_prompt_is_tokenised_alike_for_training_and_for_generation(tokenizer, 
     for problem, ids, mask in zip(problems, batch["input_ids"], batch["attention_mask"], strict=False):
         row = encode(problem, tokenizer)
         assert ids[mask.bool()].tolist() == list(row.ids[: row.prompt_tokens])
-        assert tokenizer.decode(ids[mask.bool()]) == prompt(problem.question)
+        assert tokenizer.decode(ids[mask.bool()]) == problem.prompt
         assert mask[-1] == 1
 
 
@@ -204,6 +213,7 @@ def test_a_stream_without_a_usable_row_is_an_error(tokenizer, problems):
     [
         ({"shuffle_buffer": None}, "a stream is shuffled in a buffer"),
         ({"streaming": False}, "the whole split is shuffled; set null"),
+        ({"prompt": "Answer:"}, "it holds {question} once"),
         ({"eval_split": "train"}, "the reported split is not the one trained on"),
     ],
 )

@@ -216,7 +216,7 @@ def answers(
     was_training = model.training
     model.eval()
     result = [""] * len(problems)
-    by_length = sorted(range(len(problems)), key=lambda index: len(problems[index].question))
+    by_length = sorted(range(len(problems)), key=lambda index: len(problems[index].prompt))
     for at in range(0, len(by_length), batch_size):
         indices = by_length[at : at + batch_size]
         inputs = {

@@ -41,6 +41,7 @@ class Dataset(Section):
     streaming: bool
     shuffle_buffer: int | None = Field(ge=1)
     dev_examples: int = Field(ge=1)
+    prompt: str
 
     @model_validator(mode="after")
     def _consistent(self) -> Dataset:
@@ -50,6 +51,8 @@ class Dataset(Section):
             raise ValueError(
                 f"shuffle_buffer {self.shuffle_buffer} with streaming false: the whole split is shuffled; set null"
             )
+        if self.prompt.count("{question}") != 1:
+            raise ValueError(f"prompt {self.prompt!r}: it holds {{question}} once; correct it")
         if self.train_split == self.eval_split:
             raise ValueError(
                 f"eval_split {self.eval_split}: the reported split is not the one trained on; name another"
@@ -59,11 +62,11 @@ class Dataset(Section):
 
 @dataclass(frozen=True)
 class Problem:
-    """One row: the question, the worked answer, the gold number, and an id that is stable across runs."""
+    """One row: what the model is given, what it should write, the gold number, and an id that is stable across runs."""
 
     question_id: str
-    question: str
-    answer: str
+    prompt: str
+    completion: str
     gold: str
 
 
@@ -93,11 +96,6 @@ class Batch:
     def answer_tokens(self) -> int:
         """Tokens that carry a loss; the first position predicts nothing."""
         return int((self.labels[:, 1:] != IGNORED).sum())
-
-
-def prompt(question: str) -> str:
-    """Return the text that the answer follows."""
-    return f"Question: {question}\nAnswer:"
 
 
 NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?")
@@ -143,8 +141,8 @@ def exact_match(prediction: str | None, gold: str) -> bool:
     return prediction is not None and prediction == gold
 
 
-def read_problem(row: dict[str, Any], split: str, index: int) -> Problem:
-    """Return a row of a data set as a problem.
+def read_problem(row: dict[str, Any], split: str, index: int, template: str) -> Problem:
+    """Return a row of a data set as a problem; the answer begins with a space unless the prompt ends in one.
 
     Raises
     ------
@@ -164,7 +162,8 @@ def read_problem(row: dict[str, Any], split: str, index: int) -> Problem:
     if gold is None:
         raise GreenlightError(f"{place}: answer ends in {answer[-40:]!r}: it ends in '#### <number>'; mend the row")
     digest = hashlib.sha256(question.encode()).hexdigest()[:8]
-    return Problem(f"{split}-{index:06d}-{digest}", question, answer, gold)
+    completion = answer if template[-1].isspace() else f" {answer}"
+    return Problem(f"{split}-{index:06d}-{digest}", template.replace("{question}", question), completion, gold)
 
 
 def read_split(section: Dataset, split: str) -> Iterator[Problem]:
@@ -182,7 +181,7 @@ def read_split(section: Dataset, split: str) -> Iterator[Problem]:
             section.name, section.config, split=split, streaming=section.streaming, cache_dir=str(CACHE / "datasets")
         )
         for index, row in enumerate(rows):
-            yield read_problem(row, split, index)
+            yield read_problem(row, split, index, section.prompt)
     except DatasetNotFoundError as error:
         raise GreenlightError(
             f"data set {name}: not on the hub {hub_address()}; correct dataset.name or map it with "
@@ -201,8 +200,8 @@ def read_split(section: Dataset, split: str) -> Iterator[Problem]:
 
 def encode(problem: Problem, tokenizer: PreTrainedTokenizerBase) -> Encoded:
     """Return the token ids of prompt, answer and end of text; the prompt is tokenised as for generation."""
-    before = tokenizer(prompt(problem.question)).input_ids
-    after = tokenizer(f" {problem.answer}", add_special_tokens=False).input_ids
+    before = tokenizer(problem.prompt).input_ids
+    after = tokenizer(problem.completion, add_special_tokens=False).input_ids
     return Encoded((*before, *after, tokenizer.eos_token_id), len(before))
 
 
@@ -222,7 +221,7 @@ def collate(rows: list[Encoded], pad_id: int) -> Batch:
 
 def collate_prompts(problems: list[Problem], tokenizer: PreTrainedTokenizerBase) -> dict[str, torch.Tensor]:
     """Return prompts padded on the left, so that every row's next token is an answer token."""
-    ids = [tokenizer(prompt(problem.question)).input_ids for problem in problems]
+    ids = [tokenizer(problem.prompt).input_ids for problem in problems]
     width = max(map(len, ids))
     input_ids = torch.full((len(ids), width), int(tokenizer.pad_token_id))
     attention_mask = torch.zeros((len(ids), width), dtype=torch.long)

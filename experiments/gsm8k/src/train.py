@@ -241,31 +241,48 @@ class Fit:
         training, interval = self.config.training, self.config.evaluation.interval_steps
         self.energy.start()
         saved_at = time.monotonic()
-        for batches, position in self._steps():
+        for batches, position, is_last in self._steps():
             self.budget.start()
             if self.budget.spent:
+                # A run that was killed at the end of its budget comes back to no time at all.
                 return "budget"
             if self.interrupted.is_set():
                 self._save()
                 raise KeyboardInterrupt
             row = self._step(batches)
             self.progress.epoch, self.progress.next_batch = position
-            if self.progress.step % interval == 0 and self._has_time_for_dev():
+            why_last = self._why_last(is_last=is_last)
+            if why_last or (self.progress.step % interval == 0 and self._has_time_for_dev()):
                 with self.budget.aside():
                     row["dev_exact_match"] = self._measure_dev()
                 self._reserve()
             tracker.log(self.progress.step, row | self._clock_row())
             self._tick_clock_file()
+            if why_last:
+                return why_last
             if time.monotonic() - saved_at >= training.checkpoint_seconds:
                 with self.budget.aside():
                     self._save()
                 saved_at = time.monotonic()
-            if self.progress.step >= training.total_steps:
-                return "total_steps"
         return "epochs"
 
-    def _steps(self) -> Iterator[tuple[list[Batch], tuple[int, int]]]:
-        """Yield the micro-batches of one optimiser step and the position after them."""
+    def _why_last(self, *, is_last: bool) -> str | None:
+        if self.budget.spent:
+            return "budget"
+        if self.progress.step >= self.config.training.total_steps:
+            return "total_steps"
+        return "epochs" if is_last else None
+
+    def _steps(self) -> Iterator[tuple[list[Batch], tuple[int, int], bool]]:
+        """Yield the micro-batches of one optimiser step, the position after them, and whether no other step follows."""
+        steps = self._grouped()
+        current = next(steps, None)
+        while current is not None:
+            following = next(steps, None)
+            yield *current, following is None
+            current = following
+
+    def _grouped(self) -> Iterator[tuple[list[Batch], tuple[int, int]]]:
         pending: list[Batch] = []
         position = (self.progress.epoch, self.progress.next_batch)
         for epoch, index, batch in self.stream.micro_batches(*position):
@@ -378,7 +395,9 @@ class Fit:
         """
         with self.budget.aside():
             self._save()
-        dev = self._measure_dev()
+        if not self.progress.dev_curve or self.progress.dev_curve[-1][2] != self.progress.step:
+            self._measure_dev()
+        dev = self.progress.dev_curve[-1][1]
         outcomes = self._answer(self.test)
         joules, why_no_joules = self.energy.stop()
         if self.progress.resumed:

@@ -10,6 +10,7 @@ from graff import GraffError
 from graff.encoder import TrajectoryEncoder
 from graff.features import FEATURES, BlockFacts, Standardizer, Surroundings, raw_features
 from graff.regret import Regret
+from graff.residual import LearnedResidual
 from graff.warm_start import packaged, read_warm_start, save_warm_start
 
 
@@ -58,6 +59,17 @@ def test_learning_moves_the_decoder_and_the_encoder_unless_frozen(new_run, clock
 
     assert moved() == (True, True)
     assert moved(learn=False) == (False, False)
+
+
+def test_the_guard_projects_a_learning_decoder_and_leaves_a_frozen_one_alone():
+    for learn in (True, False):
+        residual = LearnedResidual(torch.zeros(2, 2), bound=30.0, learn=learn, seed=0)
+        with torch.no_grad():
+            residual.decoder.bias.fill_(1.0)
+        residual.next(torch.zeros(2, len(FEATURES)))
+        before = float(residual.decoder.bias.detach())
+        residual.bound(0.25)
+        assert (float(residual.decoder.bias.detach()) < before - 0.5) == learn
 
 
 @pytest.mark.parametrize("option", ["graph_edges", "budget_feature"])

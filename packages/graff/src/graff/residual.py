@@ -98,10 +98,9 @@ class LearnedResidual:
         self._residual, self._state = None, torch.zeros_like(self._previous)
 
     def bound(self, log_bound: float) -> None:
-        """Project ``W`` so that the log residual of this step is at most ``log_bound``."""
-        if self.decoder.project(self._state.detach(), log_bound) and self._residual is not None:
-            with torch.set_grad_enabled(self._learns):
-                self._residual = self.decoder(self._state)
+        """Project ``W``, unless it is frozen, so that the log residual of this step is at most ``log_bound``."""
+        if self._learns and self.decoder.project(self._state.detach(), log_bound) and self._residual is not None:
+            self._residual = self.decoder(self._state)
 
     def warm_start(self, weights: WarmStart) -> None:
         """Take over pre-trained weights; the first steps only find their offset."""

@@ -82,7 +82,14 @@ def test_an_unknown_parameter_name_is_an_error_with_the_nearest_valid_name():
 def test_another_configuration_starts_a_search_of_its_own(tmp_path):
     for study in ("a", "b"):
         seen = []
-        search(section(2), PATHS, lambda v, n, seen=seen: seen.append(n) or 0.0, storage=tmp_path / "s.db", study=study, seed=0)
+        search(
+            section(2),
+            PATHS,
+            lambda v, n, seen=seen: seen.append(n) or 0.0,
+            storage=tmp_path / "s.db",
+            study=study,
+            seed=0,
+        )
         assert len(seen) == 2
 
 

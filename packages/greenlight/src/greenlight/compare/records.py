@@ -113,6 +113,22 @@ def role(run_id: str) -> Role:
     return "baseline" if "comparative" in run_id or "baseline" in run_id else "other"
 
 
+def short_names(run_ids: Sequence[str]) -> tuple[dict[str, str], str]:
+    """Return names without the ending that all ids share, and that ending ("" where there is none).
+
+    >>> short_names(["proposed-iter1-tiny", "comparative-1-iter1-tiny"])
+    ({'proposed-iter1-tiny': 'proposed', 'comparative-1-iter1-tiny': 'comparative-1'}, '-iter1-tiny')
+    """
+    parts = [run_id.split("-") for run_id in run_ids]
+    # The first word of every id stays: a name has to be left.
+    longest = min(len(words) for words in parts) - 1 if len(run_ids) > 1 else 0
+    shared = 0
+    while shared < longest and len({words[-1 - shared] for words in parts}) == 1:
+        shared += 1
+    ending = "".join(f"-{word}" for word in parts[0][len(parts[0]) - shared :])
+    return {run_id: run_id.removesuffix(ending) if ending else run_id for run_id in run_ids}, ending
+
+
 def method_of(record: RunRecord, columns: Columns = DEFAULT) -> str:
     """Return the method named in the run's configuration, or its role where none is named."""
     value = at_path(record.config, columns.method)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import math
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from greenlight.compare.outcomes import OUTCOMES_FILE, read_outcomes
 from greenlight.compare.records import RunRecord, check_run_ids, parse_run_ids
+from greenlight.endpoints import check_tracker, tracker_address
 from greenlight.errors import GreenlightError
 
 if TYPE_CHECKING:
     import pandas as pd
+
     import wandb
 
 __all__ = ["RunRecord", "connect", "parse_run_ids", "read_runs"]
 
-_REACHABLE_WITHIN_S = 5.0
 # How the wandb client writes floats that JSON does not have.
 _NOT_IN_JSON = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -40,8 +39,8 @@ def connect(timeout_s: int = 30) -> wandb.Api:
     """
     import wandb
 
-    address = wandb.setup().settings.base_url.rstrip("/")
-    _check_reachable(address)
+    check_tracker()
+    address = tracker_address()
     try:
         return wandb.Api(timeout=timeout_s)
     except _failures() as error:
@@ -159,22 +158,6 @@ def _outcomes(run: wandb.apis.public.Run, run_id: str) -> tuple[pd.DataFrame | N
     with tempfile.TemporaryDirectory(prefix="greenlight-outcomes-") as folder:
         saved[0].download(root=folder).close()
         return read_outcomes(Path(folder) / OUTCOMES_FILE, run_id), None
-
-
-def _check_reachable(address: str) -> None:
-    # wandb retries for a long time before it admits that nobody listens; one plain request knows within seconds.
-    if not address.startswith(("http://", "https://")):
-        raise GreenlightError(f"tracker at {address}: an address begins with http:// or https://; set WANDB_BASE_URL")
-    try:
-        with urllib.request.urlopen(address, timeout=_REACHABLE_WITHIN_S):  # noqa: S310 - the scheme was checked above
-            pass
-    except urllib.error.HTTPError:
-        return  # whoever answers with a status is there
-    except (OSError, ValueError) as error:
-        reason = _one_line(getattr(error, "reason", error))
-        raise GreenlightError(
-            f"tracker at {address}: not reachable ({reason}); start it or set WANDB_BASE_URL to one that runs"
-        ) from error
 
 
 def _failures() -> tuple[type[Exception], ...]:

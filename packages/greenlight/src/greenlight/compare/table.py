@@ -13,11 +13,23 @@ from greenlight.compare.aggregate import Aggregate
 from greenlight.compare.columns import DEFAULT, Columns
 from greenlight.compare.findings import number
 from greenlight.compare.json_files import write_bytes
-from greenlight.compare.records import RunRecord, method_of
+from greenlight.compare.records import RunRecord, method_of, short_names
 from greenlight.compare.significance import Significance
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
+
+
+# The columns of the terminal by their place among the headings, under names short enough for one line.
+_ON_A_TERMINAL = {
+    0: "run",
+    2: "test score",
+    3: "AUC",
+    4: "steps",
+    6: "overhead %",
+    9: "vs best baseline, pp",
+    10: "p (Holm)",
+}
 
 
 @dataclass(frozen=True)
@@ -51,15 +63,22 @@ class ComparisonTable:
     rows: tuple[Row, ...]
 
     def as_rich(self) -> RichTable:
-        """Return the table for a terminal; print it with ``rich.console.Console().print``."""
+        """Return the table for a terminal of 100 columns; print it with ``rich.console.Console().print``.
+
+        Only what decides is shown, one line a run; the files hold every column.
+        """
         from rich.table import Table
 
-        table = Table(title=self.title, title_justify="left", caption=self._note(), caption_justify="left")
-        for index, name in enumerate(self._headings()):
+        names, ending = short_names([row.run_id for row in self.rows])
+        title = f"{self.title} (run ids end in {ending})" if ending else self.title
+        table = Table(title=title, title_justify="left", caption=self._note(), caption_justify="left")
+        for index, heading in _ON_A_TERMINAL.items():
             # A run is looked up by its id, so the id is never cut short.
-            table.add_column(name, justify="left" if index < 2 else "right", overflow="fold")
+            percent = " %" if self.score_is_proportion and index in (2, 3) else ""
+            table.add_column(f"{heading}{percent}", justify="left" if index == 0 else "right", overflow="fold")
         for row in self.rows:
-            table.add_row(*(_plain(cell) for cell in self._cells(row)))
+            cells = [names[row.run_id], *self._cells(row)[1:]]
+            table.add_row(*(_plain(cells[index]) for index in _ON_A_TERMINAL))
         return table
 
     def as_markdown(self) -> str:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import wandb
-
 from greenlight.endpoints import check_tracker, is_loopback, tracker_address
 from greenlight.errors import GreenlightError
 from greenlight.harness.journal import Journal, strict

@@ -28,7 +28,7 @@ LABELS = {RUN_IDS[0]: "GRAFF (proposed)", RUN_IDS[1]: "REACTOR", RUN_IDS[2]: "li
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demo is run with: the experiment, where results go, configuration overrides, and whether the page stays."""
+    """What a demo is run with: the experiment, where results go, overrides, and whether the page stays."""
 
     folder: Path
     results: Path

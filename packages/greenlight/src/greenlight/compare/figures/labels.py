@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from greenlight.compare.figures.canvas import INK, PALETTE
+from greenlight.compare.records import short_names
 
 _LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -49,22 +50,6 @@ def looks(run_ids: Sequence[str]) -> dict[str, Look]:
         )
         for index, run_id in enumerate(run_ids)
     }
-
-
-def short_names(run_ids: Sequence[str]) -> tuple[dict[str, str], str]:
-    """Return names without the ending that all ids share, and that ending ("" where there is none).
-
-    >>> short_names(["proposed-iter1-tiny", "comparative-1-iter1-tiny"])
-    ({'proposed-iter1-tiny': 'proposed', 'comparative-1-iter1-tiny': 'comparative-1'}, '-iter1-tiny')
-    """
-    parts = [run_id.split("-") for run_id in run_ids]
-    # The first word of every id stays: a name has to be left.
-    longest = min(len(words) for words in parts) - 1 if len(run_ids) > 1 else 0
-    shared = 0
-    while shared < longest and len({words[-1 - shared] for words in parts}) == 1:
-        shared += 1
-    ending = "".join(f"-{word}" for word in parts[0][len(parts[0]) - shared :])
-    return {run_id: run_id.removesuffix(ending) if ending else run_id for run_id in run_ids}, ending
 
 
 def titled(text: str, run_ids: Sequence[str]) -> str:

@@ -13,9 +13,9 @@ from matplotlib.patches import Rectangle
 from greenlight.compare.aggregate import Aggregate
 from greenlight.compare.columns import Columns
 from greenlight.compare.figures.canvas import INK, PALETTE, Drawn, blank, save
-from greenlight.compare.figures.labels import looks, short_names, titled, wrapped
+from greenlight.compare.figures.labels import looks, titled, wrapped
 from greenlight.compare.findings import number
-from greenlight.compare.records import RunRecord, role
+from greenlight.compare.records import RunRecord, role, short_names
 from greenlight.compare.significance import PairComparison, Significance
 
 _ROW = 3

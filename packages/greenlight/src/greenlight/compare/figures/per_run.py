@@ -71,7 +71,10 @@ def _learning_curve(record: RunRecord, folder: Path, columns: Columns) -> Drawn:
 
 def _learning_rate(record: RunRecord, folder: Path, columns: Columns) -> Drawn:
     internals = [str(name) for name in record.history.columns if str(name).startswith(columns.planner_prefix)]
-    numeric = [name for name in internals if pd.to_numeric(record.history[name], errors="coerce").notna().any()]
+    # A counter that never moved says so in the reasons; a panel for it would only push out one that did.
+    values = {name: pd.to_numeric(record.history[name], errors="coerce").nunique() for name in internals}
+    numeric = [name for name in internals if values[name] > 1]
+    constant = [name for name in internals if values[name] == 1]
     panels = [
         _Panel(columns.learning_rate, "learning rate", _BLUE, log_if_wide=True),
         *(
@@ -81,11 +84,16 @@ def _learning_rate(record: RunRecord, folder: Path, columns: Columns) -> Drawn:
     ]
     title = "learning rate" + (" and the planner's internals" if numeric else "")
     drawn = _stacked(record, folder, "learning_rate", title, panels, columns)
-    if len(numeric) > _MOST_INTERNALS and drawn.paths:
-        rest = ", ".join(numeric[_MOST_INTERNALS:])
-        reason = f"{_MOST_INTERNALS} planner internals fit into one figure; not drawn: {rest}"
-        return Drawn(drawn.paths, {**drawn.skipped, f"{record.run_id}_learning_rate internals": reason})
-    return drawn
+    reasons = {}
+    if rest := numeric[_MOST_INTERNALS:]:
+        reasons["internals"] = f"{_MOST_INTERNALS} planner internals fit into one figure; not drawn: {', '.join(rest)}"
+    if constant:
+        reasons["constants"] = f"these never changed: {', '.join(constant)}"
+    if not drawn.paths:
+        return drawn
+    return Drawn(
+        drawn.paths, {**drawn.skipped, **{f"{record.run_id}_learning_rate {key}": why for key, why in reasons.items()}}
+    )
 
 
 def _clock(record: RunRecord, folder: Path, columns: Columns) -> Drawn:
