@@ -27,7 +27,16 @@ def test_the_types_of_the_packages_hold():
 
 
 def test_the_types_of_the_experiment_hold():
-    run("mypy", "--config-file", str(ROOT / "pyproject.toml"), "-p", "src", cwd=ROOT / "experiments" / "gsm8k")
+    run(
+        "mypy",
+        "--config-file",
+        str(ROOT / "pyproject.toml"),
+        "--cache-dir",
+        str(ROOT / ".mypy_cache"),
+        "-p",
+        "src",
+        cwd=ROOT / "experiments" / "gsm8k",
+    )
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ import json, sys
 from hydra import compose, initialize_config_dir
 from src.main import ROOT, TRIAL
 from src.train import RunConfig
-from greenlight.harness.compose import check_overrides, register_runs, validated
+from greenlight.harness.compose import check_command, check_keys, register_runs, validated
 from greenlight.harness.modes import configure_mode
 runs = register_runs(ROOT / "config" / "runs")
 found = {}
@@ -69,7 +69,8 @@ with initialize_config_dir(str(ROOT / "config"), version_base="1.3"):
     for run in runs:
         for mode in ("trial", "full"):
             words = [f"run={run}", f"mode={mode}", "results_dir=r", "training.optimizer.lr_init=0.5"]
-            check_overrides(words, runs, RunConfig)
+            check_command(words, runs)
+            check_keys(words, RunConfig)
             cfg = compose("config", overrides=words)
             configure_mode(cfg, trial=TRIAL | {"training.global_batch_size": cfg.training.micro_batch_size})
             found[f"{run} {mode}"] = validated(cfg, RunConfig).model_dump(mode="json")

@@ -13,12 +13,20 @@ os.environ.setdefault("HF_HOME", str(ROOT / ".cache" / "huggingface"))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-import hydra  # noqa: E402 - the environment is set before any library reads it
+from greenlight.errors import GreenlightError  # noqa: E402 - the environment is set before any library reads it
+from greenlight.harness.compose import check_command, check_keys, register_runs, validated  # noqa: E402
+
+if __name__ == "__main__":
+    # Before the imports below, which take seconds.
+    try:
+        check_command(sys.argv[1:], register_runs(ROOT / "config" / "runs"))
+    except GreenlightError as error:
+        sys.exit(f"error: {error}")
+
+import hydra  # noqa: E402
 from hydra.utils import to_absolute_path  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 
-from greenlight.errors import GreenlightError  # noqa: E402
-from greenlight.harness.compose import check_overrides, register_runs, validated  # noqa: E402
 from greenlight.harness.modes import configure_mode  # noqa: E402
 from src.train import RunConfig, train  # noqa: E402
 
@@ -51,7 +59,7 @@ if __name__ == "__main__":
     for name in ("gsm8k", "greenlight", "graff"):
         logging.getLogger(name).setLevel(logging.INFO)
     try:
-        check_overrides(sys.argv[1:], register_runs(ROOT / "config" / "runs"), RunConfig)
+        check_keys(sys.argv[1:], RunConfig)
     except GreenlightError as error:
         sys.exit(f"error: {error}")
     try:

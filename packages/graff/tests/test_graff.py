@@ -143,7 +143,7 @@ def test_no_probe_runs_before_there_is_a_usable_curvature(new_run, clock):
 
 
 def test_a_probe_that_fails_is_counted_and_the_run_goes_on_as_without_it(new_run, clock, caplog):
-    run = new_run("graff", clock)
+    run = new_run("graff", clock, probe_share=0.5)
     for _ in range(8):
         run.planner.weigh(run.token_losses(run.batch())).backward()
         clock.pass_by(0.125)

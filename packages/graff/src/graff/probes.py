@@ -11,6 +11,9 @@ from torch import Tensor
 
 Probe = Callable[[], float | Tensor]
 
+# Three forwards of half a batch are half a step; a probe of a larger slice is measured before the second one.
+_FIRST_PROBE_STEPS = 0.5
+
 
 @dataclass(frozen=True)
 class Curvature:
@@ -104,9 +107,21 @@ class Cadence:
         self._last_s = 0.0
         self.count = 0
 
-    def due(self, step: int, elapsed_s: float) -> bool:
-        """Say whether one more probe of the last one's cost fits into the share of the elapsed time."""
-        return step >= self._first_step and self.spent_s + self._last_s <= self._share * elapsed_s
+    def due(self, step: int, elapsed_s: float, step_s: float) -> bool:
+        """Say whether one more probe fits into the share of the elapsed time.
+
+        Parameters
+        ----------
+        step
+            The number of the step, from 0.
+        elapsed_s
+            Seconds of budget used so far.
+        step_s
+            The longest recent step in seconds: half of it is what the first probe is expected to cost, the last
+            probe's time is what any other is.
+        """
+        expected_s = self._last_s if self.count else _FIRST_PROBE_STEPS * step_s
+        return step >= self._first_step and self.spent_s + expected_s <= self._share * elapsed_s
 
     def took(self, seconds: float) -> None:
         """Book a probe's measured time in seconds."""

@@ -6,6 +6,8 @@ Only what every command needs is imported here; a command imports its own room w
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -40,6 +42,15 @@ Overrides = Annotated[
 TrackerData = Annotated[Path, typer.Option("--data", help="Where the tracker keeps runs and its key.")]
 
 
+@contextmanager
+def _told_when_interrupted() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing is left running, the same command resumes a run", err=True)
+        raise typer.Exit(130) from None
+
+
 @app.command()
 def demo(
     seconds: Annotated[float | None, typer.Option(help="Budget of each run; the run files say 45 s.")] = None,
@@ -57,7 +68,8 @@ def demo(
 
     given = [*(overrides or []), *([] if seconds is None else [f"training.budget_seconds={seconds:g}"])]
     stays = sys.stdout.isatty() if stay is None else stay
-    job.run(job.Demo(job.find_experiment(Path.cwd()), results.resolve(), given, stays), Console())
+    with _told_when_interrupted():
+        job.run(job.Demo(job.find_experiment(Path.cwd()), results.resolve(), given, stays), Console())
 
 
 @app.command()
@@ -74,7 +86,8 @@ def run(
     """Train runs of an experiment, one after another, with a tracker and a hub of our own where none is set."""
     from greenlight.launch import jobs
 
-    jobs.train(folder, run_ids, results.resolve(), mode, model or [], dataset or [], overrides or [], data)
+    with _told_when_interrupted():
+        jobs.train(folder, run_ids, results.resolve(), mode, model or [], dataset or [], overrides or [], data)
 
 
 @app.command()
@@ -88,7 +101,8 @@ def compare(
     """Evaluate finished runs: metrics, figures, a table with intervals, paired tests."""
     from greenlight.launch import jobs
 
-    jobs.evaluate(folder, run_ids, results.resolve(), overrides or [], data)
+    with _told_when_interrupted():
+        jobs.evaluate(folder, run_ids, results.resolve(), overrides or [], data)
 
 
 @app.command()
@@ -138,7 +152,4 @@ def main() -> NoReturn:
     except GreenlightError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; nothing is left running", err=True)
-        sys.exit(130)
     sys.exit(0)

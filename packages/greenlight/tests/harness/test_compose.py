@@ -5,7 +5,7 @@ from hydra.core.global_hydra import GlobalHydra
 from pydantic import Field
 
 from greenlight.errors import GreenlightError
-from greenlight.harness.compose import check_overrides, register_runs, validated
+from greenlight.harness.compose import check_command, check_keys, register_runs, validated
 from greenlight.harness.modes import configure_mode
 from greenlight.harness.sections import Section, with_values
 
@@ -84,8 +84,12 @@ def test_a_key_added_with_a_plus_is_refused(experiment):
     ],
 )
 def test_a_wrong_command_line_is_one_line_that_names_the_remedy(said, message):
+    def check():
+        check_command(said, ["a"])
+        check_keys(said, Config)
+
     with pytest.raises(GreenlightError, match=r"^[^\n]*$") as caught:
-        check_overrides(said, ["a"], Config)
+        check()
     assert message in str(caught.value)
 
 

@@ -179,8 +179,10 @@ class Graff(Planner):
         if self._plain:
             super()._move(moment)
             return
-        due = moment.probe is not None and self._probes and self._cadence.due(moment.step, moment.reading.elapsed_s)
-        before = list(torch._foreach_clone([t.detach() for t in self._tensors])) if due else None
+        reading, before = moment.reading, None
+        affordable = self._probes and self._cadence.due(moment.step, reading.elapsed_s, reading.step_s)
+        if affordable and moment.probe is not None:
+            before = list(torch._foreach_clone([t.detach() for t in self._tensors]))
         self._last_step.before()
         super()._move(moment)
         if before is not None and moment.probe is not None:

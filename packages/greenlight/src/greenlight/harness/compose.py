@@ -8,7 +8,7 @@ struct mode lets through (``+key=value``, a misspelt key inside a run file) is r
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -16,6 +16,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -75,38 +76,27 @@ def register_runs(folder: Path) -> list[str]:
     return [file.stem for file in files]
 
 
-def check_overrides(arguments: Iterable[str], run_ids: Iterable[str], schema: type[BaseModel]) -> None:
-    """Check the command line before Hydra sees it, because its own message advises to add an unknown key with ``+``.
+def check_command(arguments: Sequence[str], run_ids: Iterable[str]) -> None:
+    """Check what every command line says: the run, the mode, and where results go.
+
+    This needs no schema, so a mistake is answered before anything heavy is imported.
 
     Parameters
     ----------
     arguments
-        The command line without the program, for instance ``["run=a", "mode=full"]``.
+        The command line without the program, for instance ``["run=a", "mode=full", "results_dir=r"]``.
     run_ids
         The ids that ``run=`` may name.
-    schema
-        The configuration class whose keys may be overridden.
 
     Raises
     ------
     GreenlightError
-        If ``run`` or ``mode`` or ``results_dir`` is missing, the run id is unknown, or a key does not exist.
+        If ``run`` or ``mode`` or ``results_dir`` is missing or unknown, or an argument is not ``key=value``.
     """
-    known_runs = list(run_ids)
-    words = [word for word in arguments if not word.startswith("-")]
-    if any(word in ("--help", "-h", "--hydra-help", "--version") for word in arguments):
+    if _asks_for_help(arguments):
         return
-    try:
-        overrides = OverridesParser.create().parse_overrides(words)
-    except HydraException as error:
-        raise GreenlightError(f"{' '.join(str(error).split())}; arguments have the form key=value") from error
-    given: dict[str, Any] = {}
-    for override in overrides:
-        path = override.key_or_group
-        given[path] = override.value()
-        if path in ("run", "hydra") or path.startswith("hydra."):
-            continue
-        _check_path(path, schema)
+    known_runs = list(run_ids)
+    given = {override.key_or_group: override.value() for override in _parsed(arguments)}
     if not given.get("run"):
         raise GreenlightError(f"run is missing: say which run, run=<id>; {nearest('', known_runs)}")
     if given["run"] not in known_runs:
@@ -118,6 +108,41 @@ def check_overrides(arguments: Iterable[str], run_ids: Iterable[str], schema: ty
         raise GreenlightError(f"{shown}: say mode=trial (two batches, nothing tracked) or mode=full")
     if not given.get("results_dir"):
         raise GreenlightError("results_dir is missing: say where results go, results_dir=<path>")
+
+
+def check_keys(arguments: Sequence[str], schema: type[BaseModel]) -> None:
+    """Check that every overridden key exists, before Hydra does: its own message advises to add the key with ``+``.
+
+    Parameters
+    ----------
+    arguments
+        The command line without the program.
+    schema
+        The configuration class whose keys may be overridden.
+
+    Raises
+    ------
+    GreenlightError
+        If a key does not exist; the message names the nearest one.
+    """
+    if _asks_for_help(arguments):
+        return
+    for override in _parsed(arguments):
+        path = override.key_or_group
+        if path not in ("run", "hydra") and not path.startswith("hydra."):
+            _check_path(path, schema)
+
+
+def _asks_for_help(arguments: Sequence[str]) -> bool:
+    return any(word in ("--help", "-h", "--hydra-help", "--version") for word in arguments)
+
+
+def _parsed(arguments: Sequence[str]) -> list[Override]:
+    words = [word for word in arguments if not word.startswith("-")]
+    try:
+        return OverridesParser.create().parse_overrides(words)
+    except HydraException as error:
+        raise GreenlightError(f"{' '.join(str(error).split())}; arguments have the form key=value") from error
 
 
 def _check_path(path: str, schema: type[BaseModel]) -> None:
