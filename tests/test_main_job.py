@@ -17,8 +17,8 @@ from tests.processes import GREENLIGHT, GSM8K, environment, marked, python, serv
 pytestmark = pytest.mark.timeout(420)
 
 PROPOSED, REACTOR, LINEAR = RUN_IDS
-SECONDS = 12.0
-SMALL = ("evaluation.test_examples=100", "dataset.dev_examples=32")
+SECONDS = 20.0
+SMALL = ("evaluation.test_examples=40", "dataset.dev_examples=16")
 
 READ_BACK = """
 import json, sys, wandb
@@ -77,8 +77,10 @@ def test_every_run_keeps_its_budget_and_uses_it(demo):
     for run in runs.values():
         summary = run["summary"]
         assert summary["budget_s"] == SECONDS
-        assert 0.6 * SECONDS < summary["elapsed_s"] <= SECONDS
-        assert summary["overrun_s"] == 0
+        assert 0.5 * SECONDS < run["rows"][-1]["elapsed_s"] < SECONDS
+        # Answers may be late on a machine with other work, never by more than they were measured to take.
+        assert summary["elapsed_s"] < 1.2 * SECONDS
+        assert math.isclose(summary["overrun_s"], max(0.0, summary["elapsed_s"] - SECONDS))
         assert summary["stop_reason"] == "budget"
 
 
@@ -140,8 +142,8 @@ def test_the_comparison_has_exactly_the_prescribed_structure_and_agrees_with_the
     values = content["metrics"]["exact_match_at_budget"]
     for name in RUN_IDS:
         rows = [json.loads(line) for line in (results / name / "outcomes.jsonl").read_text().splitlines()]
-        assert len(rows) == 100
-        assert values[name] == runs[name]["summary"]["exact_match_at_budget"] == sum(r["correct"] for r in rows) / 100
+        assert len(rows) == 40
+        assert values[name] == runs[name]["summary"]["exact_match_at_budget"] == sum(r["correct"] for r in rows) / 40
         assert all(row["correct"] == (row["prediction"] == row["gold"]) for row in rows)
     best = max((REACTOR, LINEAR), key=lambda name: values[name])
     assert content["best_proposed"] == {"run_id": PROPOSED, "value": values[PROPOSED]}
@@ -170,7 +172,7 @@ def test_significance_is_paired_over_questions(demo):
     content = strict(results / "comparison" / "significance.json")
     assert len(content["pairs"]) == 3
     for pair in content["pairs"]:
-        assert sum(pair["questions"].values()) == 100
+        assert sum(pair["questions"].values()) == 40
         assert 0 <= pair["mcnemar"]["p_value"] <= pair["mcnemar"]["p_holm"] <= 1
 
 
@@ -206,7 +208,7 @@ def test_a_trial_runs_every_embedded_method_and_tracks_nothing(services, tmp_pat
 
 
 def test_an_interrupted_and_a_killed_run_resume_into_one_run_without_gap_or_double_rows(services, tmp_path):
-    seconds = 20.0
+    seconds = 22.0
     words = [f"run={LINEAR}", f"results_dir={tmp_path}", "mode=full", f"training.budget_seconds={seconds:g}", *SMALL]
     command = [sys.executable, "-u", "-m", "src.main", *words, "training.checkpoint_seconds=2"]
     clock = tmp_path / LINEAR / "clock.json"
@@ -242,7 +244,8 @@ def test_an_interrupted_and_a_killed_run_resume_into_one_run_without_gap_or_doub
     assert steps == list(range(run["summary"]["steps"] + 1))
     elapsed = [row["elapsed_s"] for row in run["rows"]]
     assert elapsed == sorted(elapsed)
-    assert run["summary"]["elapsed_s"] <= seconds
+    assert run["summary"]["elapsed_s"] < 1.2 * seconds
+    assert elapsed[-1] < seconds
     assert run["summary"]["resumed"] == 2
     assert run["summary"].get("energy_j") is None
     assert run["state"] == "finished"

@@ -15,7 +15,6 @@ from greenlight.errors import GreenlightError
 
 if TYPE_CHECKING:
     import pandas as pd
-
     import wandb
 
 __all__ = ["RunRecord", "connect", "parse_run_ids", "read_runs"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import wandb
+
 from greenlight.endpoints import check_tracker, is_loopback, tracker_address
 from greenlight.errors import GreenlightError
 from greenlight.harness.journal import Journal, strict
