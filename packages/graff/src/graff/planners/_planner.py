@@ -3,7 +3,8 @@
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -62,6 +63,7 @@ class Planner(ABC):
         self._overhead_s = 0.0
         self._loss_sum: Tensor | None = None
         self._token_count: Tensor | None = None
+        self._moment: Moment | None = None  # between the two halves of a step
 
     # -- the protocol ------------------------------------------------------------------------------------------
 
@@ -100,7 +102,7 @@ class Planner(ABC):
             return total / count.clamp(min=1.0)
         return total / (of.clamp(min=_TINY) if isinstance(of, Tensor) else max(of, _TINY))
 
-    def step(self, probe: Probe | None = None) -> StepReport:
+    def step(self, probe: Probe | None = None, *, scaler: torch.amp.GradScaler | None = None) -> StepReport:
         """Set the learning rates, make the optimizer's step, learn from it, clear the gradients, tick the budget.
 
         Parameters
@@ -108,52 +110,119 @@ class Planner(ABC):
         probe
             Evaluates the mean loss of a slice of the *same* batch, without side effects; planners that measure
             curvature call it now and then. It should use the model as it trains; randomness is fixed around it.
+        scaler
+            The scaler whose ``scale(loss)`` was differentiated, in half precision; the planner unscales the
+            gradients, lets it make the optimizer's step, and updates it.
 
         Returns
         -------
         StepReport
             ``skipped`` with a reason for a non-finite loss or gradient and for an empty batch.
         """
+        if scaler is not None:
+            scaler.unscale_(self.optimizer)
+        if self.before_step(probe):
+            began = self.budget.clock()
+            if scaler is None:
+                self.optimizer.step()
+            else:
+                scaler.step(self.optimizer)
+            optimizer_s = self.budget.clock() - began
+        else:
+            optimizer_s = 0.0
+        if scaler is not None:
+            scaler.update()
+        report = self.after_step(optimizer_s=optimizer_s)
+        self.optimizer.zero_grad(set_to_none=True)
+        return report
+
+    # -- the two halves of a step, for loops that make the optimizer's step themselves ---------------------------
+
+    def before_step(self, probe: Probe | None = None) -> bool:
+        """Set the learning rates for the gradients at hand; return whether the optimizer's step may be made.
+
+        For training loops of other libraries, which own the optimizer's step: call it right before that step, and
+        :meth:`after_step` right after. When it returns False the step must be left out; the gradients have been
+        cleared, so that the optimizers of torch leave the weights alone even where the loop steps nevertheless.
+
+        Parameters
+        ----------
+        probe
+            As for :meth:`step`.
+        """
+        if self._moment is not None:
+            raise GraffError("before_step twice: the step before has not ended; call after_step after the optimizer's")
         self.budget.start()
         self._synchronize()
-        clock = self.budget.clock
-        began = clock()
+        began = self.budget.clock()
         reading = self.budget.agree()
         facts = self._facts()
         norm = float(facts[1].square().sum().sqrt())
         loss, tokens, reason = self._usable(norm)
-        moment = Moment(self._step, reading, facts, loss, norm, probe)
-        rates = tuple(0.0 for _ in self._base_rates)
+        moment = self._moment = Moment(self._step, reading, facts, loss, norm, probe, tokens=tokens, reason=reason)
         if reason is None:
             moment.factor = self._plan(moment)
             self._clip(norm)
             self._set_rates(moment.factor)
-            self._move(moment)
-            rates = tuple(float(group["lr"]) for group in self.optimizer.param_groups)
+            self._before_move(moment)
         else:
             self._skips[reason.split(":", maxsplit=1)[0]] += 1
-        self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
+        moment.planning_s = self.budget.clock() - began
+        return reason is None
+
+    def after_step(self, *, optimizer_s: float = 0.0) -> StepReport:
+        """Learn from the step that the optimizer made, tick the budget and report; the second half of a step.
+
+        Parameters
+        ----------
+        optimizer_s
+            Seconds that the optimizer's own step took, for the report alone.
+
+        Raises
+        ------
+        GraffError
+            Without a :meth:`before_step`.
+        """
+        moment, self._moment = self._moment, None
+        if moment is None:
+            raise GraffError("after_step without before_step: there is no step to end; call before_step first")
+        began = self.budget.clock()
+        rates = tuple(0.0 for _ in self._base_rates)
+        if moment.reason is None:
+            self._after_move(moment)
+            rates = tuple(float(group["lr"]) for group in self.optimizer.param_groups)
         self._loss_sum = self._token_count = None
-        step_overhead_s = clock() - began - moment.optimizer_s
+        step_overhead_s = moment.planning_s + self.budget.clock() - began
         self._overhead_s += step_overhead_s
         moment.metrics |= {
-            "grad_norm": norm,
-            "tokens": tokens,
+            "grad_norm": moment.grad_norm,
+            "tokens": moment.tokens,
             "overhead_s": self._overhead_s,
             "step_overhead_s": step_overhead_s,
+            "optimizer_s": optimizer_s,
             "skipped_steps": float(self._skips.total()),
         }
         self._step += 1
         self.budget.tick()
         return StepReport(
             step=moment.step,
-            loss=loss,
+            loss=moment.loss,
             learning_rate=sum(rates) / len(rates),
             learning_rates=rates,
-            skipped=reason is not None,
-            reason=reason,
+            skipped=moment.reason is not None,
+            reason=moment.reason,
             metrics={key: value for key, value in moment.metrics.items() if math.isfinite(value)},
         )
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Hold the weights that an evaluation should see and a checkpoint of the model should keep.
+
+        The same weights as in training, except for planners that average them. A state that training is to be
+        resumed from is saved outside, with :meth:`state_dict`.
+        """
+        yield
 
     def observe(self, *, entropy: float | Tensor | None = None) -> None:  # noqa: B027 - most planners look at nothing
         """Tell the planner what the loop knows about the coming step; planners that do not use it ignore it.
@@ -175,11 +244,11 @@ class Planner(ABC):
         gradient = norms(self._gradients())
         return torch.stack([torch.zeros_like(gradient), gradient]).cpu()
 
-    def _move(self, moment: Moment) -> None:
-        """Make the optimizer's step and note the seconds that it took."""
-        began = self.budget.clock()
-        self.optimizer.step()
-        moment.optimizer_s = self.budget.clock() - began
+    def _before_move(self, moment: Moment) -> None:  # noqa: B027 - most planners need nothing here
+        """Do what has to be done right before the optimizer's step, with rates set and gradients clipped."""
+
+    def _after_move(self, moment: Moment) -> None:  # noqa: B027 - most planners need nothing here
+        """Do what has to be done right after the optimizer's step, while its gradients are still there."""
 
     # -- the parts of a step -----------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ class StepReport:
 
 @dataclass
 class Moment:
-    """What a planner knows while it makes one step; ``metrics`` and ``optimizer_s`` are filled in as it goes.
+    """What a planner knows while it makes one step; ``factor``, ``planning_s`` and ``metrics`` come as it goes.
 
     Attributes
     ----------
@@ -58,10 +58,14 @@ class Moment:
         Norm of the raw gradient, before clipping.
     probe
         The caller's probe of this batch.
+    tokens
+        Counted tokens of the global batch.
+    reason
+        Why the step is skipped; None when it is made.
     factor
         The factor on the base rates that the planner chose.
-    optimizer_s
-        Seconds that the optimizer's own step took.
+    planning_s
+        Seconds that the first half of the step took.
     metrics
         Internals for logging.
     """
@@ -72,6 +76,8 @@ class Moment:
     loss: float
     grad_norm: float
     probe: Probe | None
+    tokens: float = 0.0
+    reason: str | None = None
     factor: float = 0.0
-    optimizer_s: float = 0.0
+    planning_s: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)

@@ -127,6 +127,7 @@ class Graff(Planner):
         self._entropy: float | Tensor | None = None
         self._log_residual = 0.0
         self._clipped = 0
+        self._before: list[Tensor] | None = None  # the weights before a step that is probed
 
     # -- one step ----------------------------------------------------------------------------------------------
 
@@ -175,16 +176,19 @@ class Graff(Planner):
             entropy=None if entropy is None else agreement.mean(float(entropy)),
         )
 
-    def _move(self, moment: Moment) -> None:
+    def _before_move(self, moment: Moment) -> None:
         if self._plain:
-            super()._move(moment)
             return
-        reading, before = moment.reading, None
+        reading = moment.reading
         affordable = self._probes and self._cadence.due(moment.step, reading.elapsed_s, reading.step_s)
         if affordable and moment.probe is not None:
-            before = list(torch._foreach_clone([t.detach() for t in self._tensors]))
+            self._before = list(torch._foreach_clone([t.detach() for t in self._tensors]))
         self._last_step.before()
-        super()._move(moment)
+
+    def _after_move(self, moment: Moment) -> None:
+        if self._plain:
+            return
+        before, self._before = self._before, None
         if before is not None and moment.probe is not None:
             clock = self.budget.clock
             began = clock()

@@ -122,9 +122,10 @@ class Reactor(Planner):
         self._outer.step()
         metrics |= {"reward": reward, "advantage": advantage}
 
-    def _move(self, moment: Moment) -> None:
+    def _before_move(self, moment: Moment) -> None:  # noqa: ARG002
         self._last_step.before()
-        super()._move(moment)
+
+    def _after_move(self, moment: Moment) -> None:  # noqa: ARG002
         self._last_step.after()
 
     def state_dict(self) -> dict[str, Any]:
