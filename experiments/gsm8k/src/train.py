@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-import resource
 import shutil
-import signal
-import sys
 import tempfile
 import threading
 import time
@@ -26,9 +23,11 @@ from greenlight.errors import GreenlightError
 from greenlight.harness import checkpoint
 from greenlight.harness.compose import validated_values
 from greenlight.harness.journal import ClockFile
+from greenlight.harness.measures import area_over_budget, peak_memory_mb
 from greenlight.harness.run_folder import RunFolder, fingerprint
 from greenlight.harness.search import check_names, search
 from greenlight.harness.sections import Optimizer, Optuna, Section, Wandb, with_values
+from greenlight.harness.stopping import stop_between_steps
 from greenlight.harness.tracking import TrackedRun
 from src.model import Model, Scheduler, answers, device, load, plan, save_adapter, token_losses, trainable
 from src.preprocess import Batch, Dataset, Problem, TrainStream, exact_match, extract, read_split
@@ -42,7 +41,7 @@ SEARCHABLE = {
     "controller_lr": "training.scheduler.controller_lr",
     "lora_r": "model.lora.r",
 }
-RESERVE_FACTOR = 1.5  # the final evaluation may take this much longer per question than the slower of the last two
+RESERVE_FACTOR = 1.25  # the final evaluation may take this much longer per question than the slower of the last two
 LARGEST_RESERVE = 0.5  # of the budget; beyond it hardly anything would be trained
 
 
@@ -367,7 +366,7 @@ class Fit:
         return accuracy
 
     def _answer(self, problems: list[Problem], *, max_new_tokens: int | None = None) -> list[dict[str, Any]]:
-        with self._autocast():
+        with self._autocast(), self.planner.evaluating():
             texts = answers(
                 self.model,
                 self.tokenizer,
@@ -466,49 +465,6 @@ class Fit:
             torch.cuda.set_rng_state(tree["rng"]["cuda"])
 
 
-def area_over_budget(curve: list[list[float]], budget_s: float) -> float:
-    """Return AUC(EM-vs-time)/B: the mean exact match over the budget, linear between points, held after the last.
-
-    Parameters
-    ----------
-    curve
-        Points [elapsed seconds, exact match, step], in time order.
-    budget_s
-        The budget B, seconds.
-
-    Examples
-    --------
-    >>> area_over_budget([[0.0, 0.0, 0], [50.0, 1.0, 9]], 100.0)
-    0.75
-    """
-    times = [min(point[0], budget_s) for point in curve]
-    values = [point[1] for point in curve]
-    times, values = [0.0, *times, budget_s], [values[0], *values, values[-1]]
-    steps = zip(zip(times, values, strict=True), zip(times[1:], values[1:], strict=True), strict=False)
-    return sum((t1 - t0) * (v0 + v1) / 2 for (t0, v0), (t1, v1) in steps) / budget_s
-
-
-def peak_memory_mb() -> float:
-    """Return the peak memory of the GPU if there is one, else of this process, in MB (1e6 bytes)."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 1e6
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return kilobytes * (1.0 if sys.platform == "darwin" else 1024.0) / 1e6
-
-
-def stop_between_steps(requested: threading.Event) -> None:
-    """Let the first Ctrl-C or SIGTERM take effect after the current step, with a checkpoint; the second at once."""
-
-    def request(*_: object) -> None:
-        requested.set()
-        log.warning("stopping after this step; once more to stop at once")
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, request)
-
-
 class Untracked:
     """Takes rows and keeps none: a search is not tracked."""
 
@@ -592,7 +548,8 @@ def _train(config: RunConfig, folder: RunFolder) -> None:
         summary, outcomes = fit.finish(stop_reason)
         tracker.summarise(summary)
         tracker.save_rows(folder.path / "outcomes.jsonl", outcomes)
-        save_adapter(fit.model, folder.path / "adapter")
+        with fit.planner.evaluating():
+            save_adapter(fit.model, folder.path / "adapter")
         exit_code = 0
     except KeyboardInterrupt:
         log.warning("interrupted at step %d; the same command resumes", fit.progress.step)

@@ -17,8 +17,8 @@ POLL_S = 0.25
 def display(console: Console) -> Progress:
     """Return the display: one line a run, its bar filled by the wall clock."""
     return Progress(
-        TextColumn("{task.fields[label]:<44}"),
-        BarColumn(bar_width=24),
+        TextColumn("{task.fields[label]:<26}"),
+        BarColumn(bar_width=12),
         TextColumn("{task.fields[state]}"),
         TimeElapsedColumn(),
         console=console,
@@ -34,7 +34,7 @@ def follow(process: subprocess.Popen[bytes], clock_file: Path, progress: Progres
         time.sleep(POLL_S)
     content = _read(clock_file)
     failed = process.returncode != 0
-    state = f"[red]failed, exit {process.returncode}[/red]" if failed else f"done   {_state(content)}"
+    state = f"[red]failed, exit {process.returncode}[/red]" if failed else f"done, {_state(content)}"
     progress.update(task, completed=content.get("budget_s", 0) if not failed else None, state=state)
     progress.stop_task(task)
     return process.returncode
@@ -42,12 +42,10 @@ def follow(process: subprocess.Popen[bytes], clock_file: Path, progress: Progres
 
 def _state(content: dict[str, Any]) -> str:
     if not content.get("elapsed_s"):
-        return "measuring the untrained model"
+        return "measures the start"
     accuracy = content.get("dev_exact_match")
-    shown = f", dev EM {accuracy:.0%}" if isinstance(accuracy, int | float) else ""
-    loss = content.get("loss")
-    shown = (f", loss {loss:.3f}" if isinstance(loss, int | float) else "") + shown
-    return f"{content['elapsed_s']:3.0f} of {content['budget_s']:.0f} s, step {content['step']}{shown}"
+    shown = f", EM {accuracy:.0%}" if isinstance(accuracy, int | float) else ""
+    return f"{content['elapsed_s']:.0f}/{content['budget_s']:.0f} s, step {content['step']}{shown}"
 
 
 def _read(clock_file: Path) -> dict[str, Any]:

@@ -1,0 +1,39 @@
+"""What a run is measured by, besides its score: the area under its curve, its peak memory."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+
+
+def area_over_budget(curve: Sequence[Sequence[float]], budget_s: float) -> float:
+    """Return AUC(metric-vs-time)/B: the mean of a metric over the budget, linear between points, held after the last.
+
+    Parameters
+    ----------
+    curve
+        Points [elapsed seconds, value, ...], in time order, at least one; what lies after the deadline counts there.
+    budget_s
+        The budget B, seconds.
+
+    Examples
+    --------
+    >>> area_over_budget([[0.0, 0.0], [50.0, 1.0]], 100.0)
+    0.75
+    """
+    times = [0.0, *(min(point[0], budget_s) for point in curve), budget_s]
+    values = [curve[0][1], *(point[1] for point in curve), curve[-1][1]]
+    trapezes = zip(pairwise(times), pairwise(values), strict=True)
+    return sum((t1 - t0) * (v0 + v1) / 2 for (t0, t1), (v0, v1) in trapezes) / budget_s
+
+
+def peak_memory_mb() -> float:
+    """Return the peak memory of the GPU if there is one, else of this process, in MB (1e6 bytes)."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e6
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes * (1.0 if sys.platform == "darwin" else 1024.0) / 1e6

@@ -1,0 +1,184 @@
+"""The training loop on its own: what a run file may say, what is kept for the end, and what survives a crash."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from greenlight import assets
+from greenlight.assets.arithmetic import problems
+from greenlight.errors import GreenlightError
+from src.train import Fit, Progress, RunConfig
+
+STEPS = 7
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def content(tmp_path, data="greenlight/arithmetic", **training):
+    return {
+        "run_id": "r",
+        "method": "proposed",
+        "mode": "full",
+        "results_dir": str(tmp_path),
+        "seed": 3,
+        "model": {
+            "name": str(assets.model_folder()),
+            "dtype": "float32",
+            "lora": {"r": 2, "alpha": 4, "dropout": 0.1},
+            "parameter_count": "0.8M",
+        },
+        "dataset": {
+            "name": str(data),
+            "config": None,
+            "train_split": "train",
+            "eval_split": "test",
+            "max_tokens": 256,
+            "streaming": True,
+            "shuffle_buffer": 50,
+            "dev_examples": 2,
+            "prompt": "Question: {question}\nAnswer: ",
+        },
+        "training": {
+            "budget_minutes": None,
+            "budget_seconds": 1000,
+            "global_batch_size": 4,
+            "micro_batch_size": 2,
+            "gradient_accumulation_steps": 2,
+            "total_steps": STEPS,
+            "epochs": None,
+            "mixed_precision": "none",
+            "gradient_checkpointing": False,
+            "clip_grad_norm": 1.0,
+            "checkpoint_seconds": 1000,
+            "optimizer": {"type": "adamw", "lr_init": 1e-3, "betas": [0.9, 0.98], "weight_decay": 0.01},
+            "scheduler": {"type": "reactor"},
+        }
+        | training,
+        "evaluation": {
+            "interval_steps": 100,
+            "metrics": ["exact_match"],
+            "test_examples": 3,
+            "max_new_tokens": 8,
+            "batch_size": 4,
+        },
+        "optuna": {"n_trials": 0, "direction": "maximize", "search_space": {}},
+        "wandb": {"entity": "e", "project": "p", "mode": "disabled"},
+    }
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A few of the embedded problems in a folder of JSONL, so that no hub is needed."""
+    folder = tmp_path_factory.mktemp("data")
+    for split, count in (("train", 40), ("test", 3)):
+        rows = [{"question": p.question, "answer": p.answer} for p in problems("main", split, count)]
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+class Rows:
+    def __init__(self):
+        self.rows = []
+
+    def log(self, step, row):
+        self.rows.append((step, row))
+
+
+class StopAt(Rows):
+    """A tracker that asks for an interrupt as soon as it has seen a step."""
+
+    def __init__(self, step, event):
+        super().__init__()
+        self.step, self.event = step, event
+
+    def log(self, step, row):
+        super().log(step, row)
+        if step == self.step:
+            self.event.set()
+
+
+def new_fit(config, folder, *, test):
+    folder.mkdir(exist_ok=True)
+    return Fit(config, folder, test=test)
+
+
+def weights(fit):
+    return [p.detach().clone() for p in fit.model.parameters() if p.requires_grad]
+
+
+# Clock readings decide reactor's rates through rewards per second, so both runs are given the same clock: steps.
+def with_step_clock(fit):
+    reading = SimpleNamespace(now=0.0)
+    fit.budget.clock = lambda: reading.now
+    own = fit._step
+
+    def step(batches):
+        reading.now += 0.5
+        return own(batches)
+
+    fit._step = step
+    return fit
+
+
+def test_an_interrupted_run_resumes_to_the_same_weights_bit_for_bit(data, tmp_path):
+    config = RunConfig(**content(tmp_path, data))
+    unbroken = with_step_clock(new_fit(config, tmp_path / "a", test=False))
+    unbroken.prepare()
+    assert unbroken.train(Rows()) == "total_steps"
+
+    first = with_step_clock(new_fit(config, tmp_path / "b", test=False))
+    first.prepare()
+    with pytest.raises(KeyboardInterrupt):
+        first.train(StopAt(4, first.interrupted))
+    second = with_step_clock(new_fit(config, tmp_path / "b", test=False))
+    assert second.prepare() is None, "a resumed run has no row of step 0"
+    rows = Rows()
+    assert second.train(rows) == "total_steps"
+
+    assert [step for step, _ in rows.rows] == [5, 6, 7]
+    assert all(torch.equal(a, b) for a, b in zip(weights(unbroken), weights(second), strict=True))
+    assert second.progress.tokens == unbroken.progress.tokens
+    assert second.progress.resumed == 1
+
+
+def test_the_end_of_the_budget_is_kept_for_the_answers_and_training_stops_before_it(data, tmp_path):
+    fit = new_fit(RunConfig(**content(tmp_path, data, total_steps=10_000, budget_seconds=8)), tmp_path / "a", test=True)
+    fit.prepare()
+    questions = 2 + fit.progress.test_cost * 3
+    slowest_s = max(fit.progress.s_per_question)
+    assert fit.budget.reserve_s == pytest.approx(1.25 * questions * slowest_s + 2 * fit.progress.checkpoint_s)
+    assert fit.train(Rows()) == "budget"
+    assert fit.budget.elapsed_s <= 8 - fit.budget.reserve_s + 1.0
+    summary, outcomes = fit.finish("budget")
+    assert len(outcomes) == summary["test_questions"] == 3
+    assert summary["exact_match_at_budget"] == pytest.approx(sum(row["correct"] for row in outcomes) / 3)
+    assert summary["steps"] == fit.progress.step > 0
+    assert json.loads(json.dumps(summary))["budget_s"] == 8
+
+
+def test_a_budget_that_the_last_evaluation_would_eat_is_refused_before_training(data, tmp_path):
+    fit = new_fit(RunConfig(**content(tmp_path, data, budget_seconds=0.01)), tmp_path / "a", test=True)
+    with pytest.raises(GreenlightError, match=r"^budget of 0.01 s: the evaluation at its end \(3 test and 2 dev"):
+        fit.prepare()
+
+
+def test_a_batch_that_is_not_its_parts_is_named(tmp_path):
+    with pytest.raises(ValueError, match="global_batch_size 5: it is micro_batch_size 2 x gradient_accumulation_steps"):
+        RunConfig(**content(tmp_path, global_batch_size=5))
+
+
+def test_the_running_loss_has_decay_a_tenth_and_passes_over_what_is_not_finite():
+    progress = Progress()
+    for loss in (2.0, math.nan, 1.0, math.inf, 4.0):
+        progress.note_loss(loss)
+    assert progress.loss_mean == pytest.approx(0.9 * (0.9 * 2.0 + 0.1 * 1.0) + 0.1 * 4.0)
+    assert progress.best_loss == pytest.approx(1.9)
