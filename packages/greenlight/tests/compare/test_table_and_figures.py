@@ -5,6 +5,8 @@ import sys
 from dataclasses import replace
 
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from rich.console import Console
 
 from greenlight.compare.aggregate import aggregate
@@ -61,6 +63,33 @@ def test_figures_have_the_prescribed_names_and_are_pdf(compared, tmp_path):
     for path in tmp_path.rglob("*.pdf"):
         assert path.read_bytes().startswith(b"%PDF-")
     assert any("bar_chart" in path.name for path in drawn.paths)
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_no_text_of_a_figure_leaves_the_page(make_run, tmp_path, monkeypatch, count):
+    own, outside, seen = Figure.savefig, [], []
+
+    def look_and_save(figure, *args, **kwargs):
+        own(figure, *args, **kwargs)
+        figure.set_dpi(72)  # as a PDF is laid out
+        width, height = figure.bbox.size
+        for text in figure.findobj(Text):
+            # A tick beyond the limits is there and not drawn.
+            if text.get_visible() and text.get_text().strip() and not text.get_text().strip().isdigit():
+                box = text.get_window_extent()
+                seen.append(text.get_text())
+                if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1:
+                    outside.append((text.get_text(), box.extents.tolist()))
+
+    monkeypatch.setattr(Figure, "savefig", look_and_save)
+    names = ["proposed-iter1-tiny-qwen3-arithmetic"]
+    names += [f"comparative-{n}-iter1-tiny-qwen3-arithmetic{'-long' * (n % 2)}" for n in range(1, count)]
+    runs = [make_run(name, accuracy=0.4 + 0.05 * n) for n, name in enumerate(names)]
+    totals = aggregate(runs, primary_metric="Exact-match accuracy at 45 s wall-clock.", direction="maximize")
+    draw_comparison(runs, totals, compare_runs(runs), tmp_path)
+    draw_run(runs[0], tmp_path)
+    assert len(seen) > 50
+    assert not outside, "\n".join(map(str, outside))
 
 
 def test_a_box_plot_is_drawn_from_repeated_seeds_alone(make_run, compared, tmp_path):

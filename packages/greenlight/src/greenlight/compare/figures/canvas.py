@@ -87,7 +87,7 @@ def styled() -> Iterator[None]:
 
 def blank(height_in: float, title: str) -> Figure:
     """Return an empty figure with a title and constrained layout; `height_in` in inches, without the title."""
-    lines = textwrap.wrap(title, 88, break_long_words=True)
+    lines = textwrap.wrap(title, 70, break_long_words=True)
     layout = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, hspace=0.04, wspace=0.04)
     figure = Figure(figsize=(WIDTH_IN, height_in + 0.2 * len(lines)), layout=layout)
     figure.suptitle("\n".join(lines), x=0.012, ha="left", fontsize=10.5, fontweight="bold")

@@ -50,7 +50,7 @@ def forest_plot(
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(
-        f"test {columns.score} minus that of {names[reference]} (percentage points), 95 % paired bootstrap interval"
+        f"test {columns.score} minus that of {names[reference]}\n(percentage points), 95 % paired bootstrap interval"
     )
     axes.margins(x=0.08)
     return Drawn((save(figure, folder, topic),), {topic: "; ".join(reasons)} if reasons else {})
@@ -91,10 +91,11 @@ def discordant_questions(
     if not counted:
         return Drawn((), {topic: "; ".join(dict.fromkeys(reasons))})
     names, _ = short_names([record.run_id for record in records])
-    rows = math.ceil(len(counted) / _ROW)
+    across = min(_ROW, len(counted))
+    rows = math.ceil(len(counted) / across)
     title = f"Which questions {names[proposed]} and each baseline got right"
     figure = blank(2.75 * rows, titled(title, [record.run_id for record in records]))
-    grid = figure.subplots(rows, _ROW, squeeze=False).ravel()
+    grid = figure.subplots(rows, across, squeeze=False).ravel()
     for axes, pair in zip(grid, counted, strict=False):
         _two_by_two(axes, pair, names[proposed], names[pair.second])
     for axes in grid[len(counted) :]:
