@@ -50,6 +50,7 @@ class Run:
         self.planner = graff.planners.make(
             name, optimizer=self.optimizer, model=self.model, budget=self.budget, max_grad_norm=1.0, **options
         )
+        self.optimizer = self.planner.optimizer  # some planners bring their own
         self.truth = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
         self.batches = torch.Generator().manual_seed(2)
         self.reports = []

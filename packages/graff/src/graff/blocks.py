@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 _ADAPTER = re.compile(r"\.(lora_|ia3_|adapter|hada_|oft_|vera_)")
-_WRAPPERS = ("module.", "_orig_mod.")
+# What torch.compile, activation checkpointing and FSDP call the module that they wrap, wherever it is in the model.
+_WRAPPERS = {"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"}
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,10 @@ class Blocks:
 
 
 def _block_name(parameter_name: str) -> str:
-    for wrapper in _WRAPPERS:
-        parameter_name = parameter_name.replace(wrapper, "")
+    parts = [part for part in parameter_name.split(".") if part not in _WRAPPERS]
+    while len(parts) > 1 and parts[0] == "module":  # data parallelism, around the whole model
+        parts = parts[1:]
+    parameter_name = ".".join(parts)
     adapter = _ADAPTER.search(parameter_name)
     if adapter:
         return parameter_name[: adapter.start()]

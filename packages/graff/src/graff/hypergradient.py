@@ -77,7 +77,8 @@ class LastStep:
     @property
     def from_state(self) -> bool:
         """Whether the optimizer's own state tells the direction, so that no copy is kept."""
-        return isinstance(self._optimizer, Adam | AdamW)
+        # A subclass may step as it likes, so it is read by what it did.
+        return type(self._optimizer) in (Adam, AdamW)
 
     def before(self) -> None:
         """Note which tensors the coming step will move, and keep their values where the state does not tell."""

@@ -25,8 +25,9 @@ def names() -> tuple[str, ...]:
 
     Examples
     --------
-    >>> names()
-    ('cosine', 'fixed', 'graff', 'linear', 'reactor')
+    >>> names()  # doctest: +NORMALIZE_WHITESPACE
+    ('bats', 'cosine', 'fixed', 'graff', 'hypergradient', 'linear', 'one_minus_sqrt', 'prodigy', 'reactor', 'rex',
+     'salelr', 'schedule_free', 'wsd')
     """
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")))
 

@@ -86,7 +86,6 @@ class Planner(ABC):
         Tensor
             A scalar in single precision or better; 0 with a zero gradient when no token is counted.
         """
-        self.budget.start()
         losses = token_losses if token_losses.dtype == torch.float64 else token_losses.float()
         if mask is None:
             total = losses.sum()
@@ -95,12 +94,26 @@ class Planner(ABC):
             counted = mask.bool()
             total = torch.where(counted, losses, 0.0).sum()
             count = counted.sum().to(losses.dtype)
-        seen = total.detach().to(torch.float64)
-        self._loss_sum = seen if self._loss_sum is None else self._loss_sum + seen
-        self._token_count = count.double() if self._token_count is None else self._token_count + count.double()
+        self.note(total, count)
         if of is None:
             return total / count.clamp(min=1.0)
         return total / (of.clamp(min=_TINY) if isinstance(of, Tensor) else max(of, _TINY))
+
+    def note(self, loss_sum: Tensor, tokens: float | Tensor) -> None:
+        """Count a loss that the loop reduces and differentiates itself; :meth:`weigh` does it for the others.
+
+        Parameters
+        ----------
+        loss_sum
+            The sum of this micro-batch's token losses on this rank in nats, a scalar.
+        tokens
+            How many counted tokens it is the sum of.
+        """
+        self.budget.start()
+        seen = loss_sum.detach().to(torch.float64)
+        count = torch.as_tensor(tokens, dtype=torch.float64, device=seen.device).detach()
+        self._loss_sum = seen if self._loss_sum is None else self._loss_sum + seen
+        self._token_count = count if self._token_count is None else self._token_count + count
 
     def step(self, probe: Probe | None = None, *, scaler: torch.amp.GradScaler | None = None) -> StepReport:
         """Set the learning rates, make the optimizer's step, learn from it, clear the gradients, tick the budget.

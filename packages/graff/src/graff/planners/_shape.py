@@ -43,11 +43,69 @@ def cosine(done: float, warmup_fraction: float) -> float:
     return warm(done, warmup_fraction) * 0.5 * (1.0 + math.cos(math.pi * after))
 
 
+def rex(done: float, warmup_fraction: float) -> float:
+    """Return the factor of a warm-up followed by REX, a hyperbola to zero (Chen et al., arXiv 2107.04197).
+
+    With ``z`` the share of the descent that is done, ``(1 - z) / (1/2 + (1 - z) / 2)``: above the straight line, and
+    steepest at the end.
+
+    Examples
+    --------
+    >>> round(rex(0.5, 0.0), 3), rex(1.0, 0.02)
+    (0.667, 0.0)
+    """
+    left = 1.0 - max(0.0, done - warmup_fraction) / (1.0 - warmup_fraction)
+    return warm(done, warmup_fraction) * left / (0.5 + 0.5 * left)
+
+
+def cooled(done: float, cooldown_fraction: float) -> float:
+    """Return the share of the cooldown that is done, in [0, 1], when it takes the last ``cooldown_fraction``.
+
+    Examples
+    --------
+    >>> cooled(0.5, 0.25), cooled(0.875, 0.25), cooled(1.0, 0.25)
+    (0.0, 0.5, 1.0)
+    """
+    return min(1.0, max(0.0, 1.0 - (1.0 - done) / cooldown_fraction))
+
+
+def wsd(done: float, warmup_fraction: float, cooldown_fraction: float) -> float:
+    """Return the factor of a warm-up, a plateau and a straight line to zero (Hu et al., arXiv 2404.06395).
+
+    Examples
+    --------
+    >>> wsd(0.5, 0.02, 0.25), wsd(0.875, 0.02, 0.25), wsd(1.0, 0.02, 0.25)
+    (1.0, 0.5, 0.0)
+    """
+    return warm(done, warmup_fraction) * (1.0 - cooled(done, cooldown_fraction))
+
+
+def one_minus_sqrt(done: float, warmup_fraction: float, cooldown_fraction: float) -> float:
+    """Return the factor of a warm-up, a plateau and a 1 - sqrt cooldown to zero (Hägele et al., arXiv 2405.18392).
+
+    Examples
+    --------
+    >>> one_minus_sqrt(0.5, 0.02, 0.25), one_minus_sqrt(0.8125, 0.02, 0.25), one_minus_sqrt(1.0, 0.02, 0.25)
+    (1.0, 0.5, 0.0)
+    """
+    return warm(done, warmup_fraction) * (1.0 - math.sqrt(cooled(done, cooldown_fraction)))
+
+
 def checked_warmup(warmup_fraction: float) -> float:
     """Return a warm-up fraction, or raise when it is not in [0, 1)."""
     if not 0.0 <= warmup_fraction < 1.0:
         raise GraffError(f"warmup_fraction of {warmup_fraction}: it is a share of the training in [0, 1); use 0.02")
     return warmup_fraction
+
+
+def checked_cooldown(cooldown_fraction: float, warmup_fraction: float) -> float:
+    """Return a cooldown fraction, or raise when it is not in (0, 1 - warm-up]."""
+    if not 0.0 < cooldown_fraction <= 1.0 - warmup_fraction:
+        raise GraffError(
+            f"cooldown_fraction of {cooldown_fraction} after a warm-up of {warmup_fraction}: "
+            "it is a share of the training above 0, and the two add up to 1 at most; use 0.2"
+        )
+    return cooldown_fraction
 
 
 class Progress:
