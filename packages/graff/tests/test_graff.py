@@ -7,6 +7,7 @@ from torch import nn
 
 import graff
 from graff import GraffError
+from graff.averaging import ScheduleFree, without_momentum
 from graff.encoder import TrajectoryEncoder
 from graff.features import FEATURES, BlockFacts, Standardizer, Surroundings, raw_features
 from graff.regret import Regret
@@ -17,7 +18,7 @@ from graff.warm_start import packaged, read_warm_start, save_warm_start
 def test_with_a_zero_decoder_it_is_the_linear_planner_to_the_last_bit(new_run, clock):
     linear = new_run("linear", clock)
     linear.advance(30)
-    zero = new_run("graff", clock, zero_decoder=True)
+    zero = new_run("graff", clock, zero_decoder=True, averaging=False)
     zero.advance(30)
     assert new_run.same(linear.weights(), zero.weights())
     assert [r.learning_rates for r in linear.reports] == [r.learning_rates for r in zero.reports]
@@ -26,9 +27,43 @@ def test_with_a_zero_decoder_it_is_the_linear_planner_to_the_last_bit(new_run, c
 def test_a_frozen_decoder_of_zeros_without_probes_is_linear_too(new_run, clock):
     linear = new_run("linear", clock)
     linear.advance(30)
-    frozen = new_run("graff", clock, learn=False)
+    frozen = new_run("graff", clock, learn=False, averaging=False)
     frozen.advance(30, probe=False)
     assert new_run.same(linear.weights(), frozen.weights())
+
+
+def test_with_averaging_and_a_zero_decoder_it_is_schedule_free_averaging_and_nothing_else(new_run, clock):
+    plain = new_run("fixed", clock, warmup_fraction=0.02)
+    without_momentum(plain.optimizer)
+    average = ScheduleFree(list(plain.model.parameters()), 0.9)
+    own = plain.optimizer.step
+
+    def averaged():
+        average.before()
+        own()
+        average.after(plain.optimizer.param_groups[0]["lr"])
+
+    plain.optimizer.step = averaged
+    plain.advance(30)
+    for options in ({"zero_decoder": True}, {"learn": False, "probe_share": 0.0}):
+        run = new_run("graff", clock, **options)
+        run.advance(30)
+        # The rates differ in their unit alone, and so in rounding.
+        for a, b in zip(plain.weights(), run.weights(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
+        training = run.weights()
+        with run.planner.evaluating(), average.evaluating():
+            for a, b in zip(plain.weights(), run.weights(), strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
+            assert not new_run.same(training, run.weights())
+        assert new_run.same(training, run.weights())
+        assert run.optimizer.param_groups[0]["betas"][0] == 0.0
+
+
+def test_a_state_saved_without_averaging_is_not_taken_for_one_with_it(new_run, clock):
+    state = new_run("graff", clock, averaging=False).planner.state_dict()
+    with pytest.raises(GraffError, match=r"^state with averaging=False: this planner has averaging=True; resume"):
+        new_run("graff", clock).planner.load_state_dict(state)
 
 
 def test_a_rate_far_too_small_is_raised_and_one_far_too_large_is_lowered(new_run, clock):
@@ -120,16 +155,24 @@ def test_the_guard_shortens_a_step_that_overshoots_and_holds_the_rate_down(new_r
     assert free.reports[-1].metrics["probes"] == 0
 
 
-def test_a_shortened_step_is_credited_with_what_was_left_of_it(new_run, clock):
-    run = new_run("graff", clock, lr=0.5, seconds=40.0, rho_guard=0.05, probe_share=0.9)
+@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, torch.optim.SGD])
+@pytest.mark.parametrize("averaging", [True, False])
+def test_a_shortened_step_is_credited_with_what_was_left_of_it(new_run, clock, averaging, optimizer):
+    run = new_run(
+        "graff", clock, lr=0.5, seconds=40.0, rho_guard=0.05, probe_share=0.9, averaging=averaging, optimizer=optimizer
+    )
     shortened = 0
+
+    def base():
+        return [t.detach().clone() for t in run.planner._base_iterate()]
+
     for _ in range(30):
-        before = run.weights()
+        before = base()
         acted = run.reports[-1].metrics.get("guard_rho", 0) if run.reports else 0
         report = run.advance(1)[-1]
         if report.metrics["guard_rho"] > acted:
             shortened += 1
-            moved = [b - a for b, a in zip(before, run.weights(), strict=True)]
+            moved = [b - a for b, a in zip(before, base(), strict=True)]
             for told, real in zip(run.planner._last_step.displacements(), moved, strict=True):
                 torch.testing.assert_close(told, real, rtol=1e-3, atol=1e-6)
             free = report.metrics["prior"] * math.exp(report.metrics["log_residual"]) * 0.5

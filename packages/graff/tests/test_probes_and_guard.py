@@ -123,7 +123,7 @@ def test_the_tighter_bound_wins():
     assert (tight.allowed, tight.by) == (0.25, "sharpness")
 
 
-def quadratic_guard(rate, **options):
+def quadratic_guard(rate, follows=1.0, **options):
     """One step of gradient descent on 3/2 x^2 from x = 1, judged by a guard."""
     weight = nn.Parameter(torch.ones(1, dtype=torch.float64))
     optimizer = torch.optim.SGD([weight], lr=rate)
@@ -132,7 +132,8 @@ def quadratic_guard(rate, **options):
     weight.grad = 3.0 * weight.detach()
     optimizer.step()
     gain = float(weight.grad * (before[0] - weight.detach()))
-    allowed, metrics = guard.shorten(lambda: 1.5 * weight.square().sum(), [weight], before, gain=gain, loss=1.5)
+    probe = lambda: 1.5 * weight.square().sum()  # noqa: E731
+    allowed, metrics = guard.measure(probe, [weight], before, gain=gain, loss=1.5, follows=follows)
     return weight.item(), allowed, metrics, guard
 
 
@@ -145,18 +146,20 @@ def test_on_a_quadratic_rho_and_sharpness_are_rate_times_curvature():
     assert guard.counts["guard_rho"] == 0
 
 
-def test_a_step_beyond_the_line_search_is_shortened_to_it():
+def test_a_step_beyond_the_line_search_is_allowed_up_to_it():
     weight, allowed, _, guard = quadratic_guard(1.0)
     assert allowed == pytest.approx(1 / 3)
-    assert weight == pytest.approx(0.0, abs=1e-12)  # the line search of a quadratic ends at its minimum
+    assert weight == 1.0 - 3.0, "measuring leaves the weights as they were"
     assert guard.counts["guard_rho"] == 1
 
 
-def test_the_classical_guard_shortens_to_its_share_of_the_edge():
-    weight, allowed, _, guard = quadratic_guard(1.0, rho_guard=100.0)
+def test_the_classical_guard_allows_its_share_of_the_edge_and_more_where_the_weights_follow_less():
+    _, allowed, _, guard = quadratic_guard(1.0, rho_guard=100.0)
     assert allowed == pytest.approx(1.9 / 3)
-    assert weight == pytest.approx(1 - 1.9)
     assert guard.counts["guard_sharpness"] == 1
+    _, allowed, _, guard = quadratic_guard(1.0, rho_guard=100.0, follows=0.25)
+    assert allowed == pytest.approx(4 * 1.9 / 3)
+    assert guard.counts["guard_sharpness"] == 0
 
 
 def test_a_probe_that_fails_or_is_not_finite_is_counted_and_the_step_stands(caplog):
@@ -167,7 +170,7 @@ def test_a_probe_that_fails_or_is_not_finite_is_counted_and_the_step_stands(capl
         raise RuntimeError("no memory")
 
     for probe in (fails, lambda: float("nan")):
-        allowed, metrics = guard.shorten(probe, [weight], [torch.ones(1)], gain=1.0, loss=1.0)
+        allowed, metrics = guard.measure(probe, [weight], [torch.ones(1)], gain=1.0, loss=1.0, follows=1.0)
         assert allowed == math.inf
         assert metrics == {}
         assert weight.item() == 0.0

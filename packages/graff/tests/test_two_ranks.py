@@ -10,7 +10,14 @@ from torch import nn
 
 import graff
 
-NAMES = ["linear", "graff", "reactor"]
+NAMES = graff.planners.names()
+# So that every planner's rate moves within the few steps here.
+OPTIONS = {
+    "fixed": {"warmup_fraction": 0.5},
+    "graff": {"probe_share": 0.3},
+    "salelr": {"probe_share": 0.3, "rate_bound": 1e6},
+    "schedule_free": {"warmup_fraction": 0.5},
+}
 
 
 def _rank(rank, port, pipe):
@@ -29,7 +36,7 @@ def _train(rank, name):
     parallel = nn.parallel.DistributedDataParallel(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     budget = graff.Budget(seconds=4, clock=lambda: now[0])
-    options = {"probe_share": 0.3} if name == "graff" else {}
+    options = OPTIONS.get(name, {})
     planner = graff.planners.make(
         name, optimizer=optimizer, model=parallel, budget=budget, max_grad_norm=1.0, **options
     )

@@ -82,7 +82,7 @@ def judge(
 
 
 class StabilityGuard:
-    """Probes a step that was just made, shortens it where it is too long, and remembers what it learned.
+    """Probes a step that was just made, says whether it is too long, and remembers what it learned.
 
     Parameters
     ----------
@@ -104,10 +104,10 @@ class StabilityGuard:
         self.log_curvature_change: float | None = None
 
     @torch.no_grad()
-    def shorten(
-        self, probe: Probe, tensors: list[Tensor], before: list[Tensor], *, gain: float, loss: float
+    def measure(
+        self, probe: Probe, tensors: list[Tensor], before: list[Tensor], *, gain: float, loss: float, follows: float
     ) -> tuple[float, dict[str, float]]:
-        """Measure the step from ``before`` to where the weights are now, and take back what is too long.
+        """Measure the step from ``before`` to where the weights are now, and judge its length.
 
         Parameters
         ----------
@@ -121,12 +121,15 @@ class StabilityGuard:
             ``<g, delta>`` with the whole batch's raw gradient, in nats.
         loss
             The batch's mean loss in nats.
+        follows
+            How far the weights follow the optimizer's step, 1 without averaging: what moves by a part of a step
+            stays stable at longer ones.
 
         Returns
         -------
         tuple
-            The factor on the step's rate that is allowed (below 1 when it was shortened, infinity for no bound),
-            and what was measured, for logging.
+            The factor on the step's rate that is allowed (below 1 when it is too long, infinity for no bound), and
+            what was measured, for logging.
         """
         weights = [t.detach() for t in tensors]
         after = torch._foreach_clone(weights)
@@ -148,7 +151,7 @@ class StabilityGuard:
             gain=gain,
             preconditioned=preconditioned_square(self._optimizer, moved),
             rho_bound=self._rho_bound,
-            sharpness_bound=self._sharpness_bound,
+            sharpness_bound=None if self._sharpness_bound is None else self._sharpness_bound / follows,
         )
         self._remember(curvature, moved)
         metrics = {"curvature": curvature, "probe_loss": measured.loss}
@@ -160,8 +163,6 @@ class StabilityGuard:
             self.counts["guard_unbounded"] += 1
         elif verdict.allowed < 1.0:
             self.counts[f"guard_{verdict.by}"] += 1
-            torch._foreach_copy_(weights, before)
-            torch._foreach_add_(weights, moved, alpha=-verdict.allowed)
         return verdict.allowed, metrics
 
     def _remember(self, curvature: float, moved: list[Tensor]) -> None:

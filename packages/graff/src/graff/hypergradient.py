@@ -7,7 +7,7 @@ kept for Adam: until its next step its state still holds the direction of the la
 the difference that its step made, which costs one copy of the trainable weights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -59,11 +59,21 @@ class LastStep:
         Adam and AdamW are read from their state; any other optimizer by the difference that its step makes.
     tensors, groups
         The trainable tensors and their parameter groups, as :func:`trainable_tensors` returns them.
+    moved
+        Returns the weights as the last step left them, where the model holds other ones by then; the tensors
+        themselves without it.
     """
 
-    def __init__(self, optimizer: Optimizer, tensors: Sequence[Tensor], groups: Sequence[int]) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        tensors: Sequence[Tensor],
+        groups: Sequence[int],
+        moved: Callable[[], Sequence[Tensor]] | None = None,
+    ) -> None:
         self._optimizer = optimizer
         self._tensors = tensors
+        self._moved = moved or (lambda: tensors)
         self._groups = groups
         self._kept: list[Tensor] | None = None
         self._rates: list[float] | None = None
@@ -87,13 +97,17 @@ class LastStep:
             self._kept = list(torch._foreach_clone([t.detach() for t in self._tensors]))
 
     def after(self) -> None:
-        """Note the step that was just made, at the rates that the optimizer holds now.
-
-        A guard that shortens the step sets both the weights and the rates before.
-        """
+        """Note the step that was just made, at the rates that the optimizer holds now."""
         self._rates = [float(group["lr"]) for group in self._optimizer.param_groups]
         if self._kept is not None:
             self._kept = list(torch._foreach_sub(self._kept, [t.detach() for t in self._tensors]))
+
+    def shorten(self, factor: float) -> None:
+        """Note that the weights were taken back, so that only a share ``factor`` of the step was made."""
+        assert self._rates is not None
+        self._rates = [rate * factor for rate in self._rates]
+        if self._kept is not None:
+            self._kept = list(torch._foreach_mul(self._kept, factor))
 
     @torch.no_grad()
     def displacements(self) -> list[Tensor]:
@@ -122,7 +136,8 @@ class LastStep:
         decay = [r * _decoupled_decay(self._optimizer, g) for r, g in zip(rate, groups, strict=True)]
         if any(decay):
             # after = before (1 - decay) - delta, so before = (after + delta) / (1 - decay).
-            before = torch._foreach_add([self._tensors[i].detach() for i in moved], delta)
+            after = self._moved()
+            before = torch._foreach_add([after[i].detach() for i in moved], delta)
             torch._foreach_mul_(before, [d / (1.0 - d) for d in decay])
             torch._foreach_add_(delta, before)
         if result is None:

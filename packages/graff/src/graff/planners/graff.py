@@ -1,6 +1,8 @@
-"""graff: a learned residual on a time-linear rate, planned by a graph-recurrent encoder and a linear decoder."""
+"""graff: a learned residual on a planned rate, over schedule-free averaging or a line to zero in time."""
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from graff import agreement
+from graff.averaging import ScheduleFree, momentum_of, without_momentum
 from graff.blocks import find_blocks
 from graff.budget import Budget, Reading
 from graff.errors import GraffError
@@ -17,7 +20,7 @@ from graff.guard import StabilityGuard
 from graff.hypergradient import LastStep, dots
 from graff.planners._planner import Planner
 from graff.planners._report import Moment
-from graff.planners._shape import Progress, checked_warmup, linear
+from graff.planners._shape import Progress, checked_warmup, linear, warm
 from graff.probes import Cadence
 from graff.regret import Regret
 from graff.residual import LearnedResidual
@@ -34,9 +37,11 @@ _FIRST_PROBE = 4  # steps; LoRA's zero matrices have no usable curvature at the 
 class Graff(Planner):
     """GRAFF: Graph-Recurrent Allocation of Fine-tuning Funds, on any optimizer.
 
-    The rate is ``base * linear(time) * exp(residual)``. The residual comes from an encoder over the model's blocks and
+    The rate is ``base * prior(time) * exp(residual)``. The residual comes from an encoder over the model's blocks and
     one linear map ``W``; both learn online from the hypergradient, the effect of this step's rate on the next
-    batch's loss. With ``W = 0`` it is the linear planner to the last bit.
+    batch's loss. The prior is constant after a warm-up, and the weights that are evaluated are an average over the run
+    (schedule-free, Defazio et al. 2024, arXiv 2405.15682): evaluate and save inside of :meth:`evaluating`. Without
+    averaging the prior is a line to zero in time, and with ``W = 0`` it is then the linear planner to the last bit.
 
     Parameters
     ----------
@@ -55,7 +60,10 @@ class Graff(Planner):
     warm_start
         A file of pre-trained weights of the encoder and ``W``, or the name of a packaged one.
     residual_bound
-        The largest factor by which the residual raises or lowers the time-linear rate.
+        The largest factor by which the residual raises or lowers the prior's rate.
+    averaging
+        True averages the weights instead of letting the rate fall; the optimizer's own momentum (Adam's b1, 0.9 where
+        it has none) becomes that of the averaging and is set to 0 in its groups.
     warmup_fraction
         The share of the training time over which the prior rises linearly from zero.
     graph_edges
@@ -65,7 +73,8 @@ class Graff(Planner):
     learn
         False freezes ``W`` and the encoder (ablation, or use of a warm start as it is).
     zero_decoder
-        True keeps ``W = 0`` and measures nothing: exactly the linear planner (ablation).
+        True keeps ``W = 0`` and measures nothing: plain schedule-free averaging, or exactly the linear planner
+        (ablation).
     seed
         Seed of the encoder's initial weights; the caller's random numbers are not touched.
 
@@ -89,6 +98,7 @@ class Graff(Planner):
         probe_share: float = 0.02,
         warm_start: str | Path | None = None,
         residual_bound: float = 30.0,
+        averaging: bool = True,
         warmup_fraction: float = 0.02,
         graph_edges: bool = True,
         budget_feature: bool = True,
@@ -119,15 +129,20 @@ class Graff(Planner):
             weights = read_warm_start(warm_start)
             self._residual.warm_start(weights)
             self._standardizer.load_state_dict(weights.statistics)
-        self._guard = StabilityGuard(optimizer, stability_guard=stability_guard, rho_guard=rho_guard)
         self._cadence = Cadence(probe_share, first_step=_FIRST_PROBE)
         self._log_bound = math.inf  # on the factor of the base rates, until the next probe
-        self._last_step = LastStep(optimizer, self._tensors, self._groups)
+        self._average: ScheduleFree | None = None
+        if averaging:
+            self._average = ScheduleFree(self._tensors, momentum_of(optimizer))
+            without_momentum(optimizer)
+        self._last_step = LastStep(optimizer, self._tensors, self._groups, self._base_iterate)
+        self._guard = StabilityGuard(optimizer, stability_guard=stability_guard, rho_guard=rho_guard)
         self._regret = Regret()
         self._entropy: float | Tensor | None = None
         self._log_residual = 0.0
         self._clipped = 0
         self._before: list[Tensor] | None = None  # the weights before a step that is probed
+        self._base_before: list[Tensor] = []  # and the base iterate, the same without averaging
 
     # -- one step ----------------------------------------------------------------------------------------------
 
@@ -142,7 +157,8 @@ class Graff(Planner):
 
     def _plan(self, moment: Moment) -> float:
         reading, metrics = moment.reading, moment.metrics
-        prior = linear(self._progress.done(reading, moment.step), self._warmup)
+        done = self._progress.done(reading, moment.step)
+        prior = linear(done, self._warmup) if self._average is None else warm(done, self._warmup)
         metrics["prior"] = prior
         metrics["regret"] = self._regret.take(moment.loss, reading.elapsed_s)
         if self._plain:
@@ -150,7 +166,7 @@ class Graff(Planner):
         blocks = BlockFacts.pooled(moment.facts, self._owner, len(self.blocks.names))
         if self._last_step.exists:
             # The step before moved the weights by -delta, so its log rate moves this loss by -<g, delta>.
-            hypergradient, pace = -float(blocks.product.sum()), self._pace(reading)
+            hypergradient, pace = -self._follows() * float(blocks.product.sum()), self._pace(reading)
             self._residual.learn(hypergradient * Regret.weight(reading.elapsed_s), pace)
             metrics["hypergradient"], metrics["outer_pace"] = hypergradient, pace
         residual = self._residual.next(self._standardizer(raw_features(blocks, self._surroundings(reading))))
@@ -176,32 +192,69 @@ class Graff(Planner):
             entropy=None if entropy is None else agreement.mean(float(entropy)),
         )
 
+    def _follows(self) -> float:
+        """Return how far the weights followed the last step of the optimizer."""
+        return 1.0 if self._average is None else self._average.gradient_share()
+
+    def _base_iterate(self) -> list[Tensor]:
+        return self._tensors if self._average is None else self._average.base
+
     def _before_move(self, moment: Moment) -> None:
-        if self._plain:
-            return
-        reading = moment.reading
-        affordable = self._probes and self._cadence.due(moment.step, reading.elapsed_s, reading.step_s)
-        if affordable and moment.probe is not None:
-            self._before = list(torch._foreach_clone([t.detach() for t in self._tensors]))
-        self._last_step.before()
+        if not self._plain:
+            reading = moment.reading
+            affordable = self._probes and self._cadence.due(moment.step, reading.elapsed_s, reading.step_s)
+            if affordable and moment.probe is not None:
+                self._before = _copies(self._tensors)
+                self._base_before = _copies(self._base_iterate())
+        if self._average is not None:
+            self._average.before()
+        if not self._plain:
+            self._last_step.before()
 
     def _after_move(self, moment: Moment) -> None:
+        if not self._plain:
+            self._last_step.after()
+        if self._average is not None:
+            self._average.after(moment.factor)
         if self._plain:
             return
         before, self._before = self._before, None
         if before is not None and moment.probe is not None:
             clock = self.budget.clock
             began = clock()
-            allowed, measured = self._guard.shorten(
-                moment.probe, self._tensors, before, gain=self._gain(before, moment.grad_norm), loss=moment.loss
+            allowed, measured = self._guard.measure(
+                moment.probe,
+                self._tensors,
+                before,
+                gain=self._gain(before, moment.grad_norm),
+                loss=moment.loss,
+                follows=self._follows(),
             )
+            if allowed < 1.0:
+                self._take_back(allowed)
             self._bind(moment.factor, allowed)
             self._synchronize()
             self._cadence.took(*agreement.from_rank_zero([clock() - began]))
             moment.metrics |= measured
-        self._last_step.after()
+        self._base_before = []
         moment.metrics |= {key: float(count) for key, count in self._guard.counts.items()}
         moment.metrics |= {"probes": float(self._cadence.count), "probe_s": self._cadence.spent_s}
+
+    def _take_back(self, allowed: float) -> None:
+        """Shorten the step that was just made."""
+        if self._average is not None:
+            self._average.shorten(self._base_before, allowed)
+        else:
+            weights = [t.detach() for t in self._tensors]
+            moved = torch._foreach_sub(self._base_before, weights)
+            torch._foreach_add_(weights, moved, alpha=1.0 - allowed)
+        self._last_step.shorten(allowed)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Hold the average of the weights; what training needs is back afterwards, bit for bit."""
+        with nullcontext() if self._average is None else self._average.evaluating():
+            yield
 
     def _gain(self, before: list[Tensor], norm: float) -> float:
         """Return ``<g, delta>`` of the step just made, with the gradient as it was before clipping."""
@@ -235,6 +288,7 @@ class Graff(Planner):
             "guard": self._guard.state_dict(),
             "cadence": self._cadence.state_dict(),
             "regret": self._regret.state_dict(),
+            "average": None if self._average is None else self._average.state_dict(),
             "log_bound": self._log_bound,
             "clipped": self._clipped,
         }
@@ -242,6 +296,13 @@ class Graff(Planner):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue a saved run; load the optimizer's state first."""
         super().load_state_dict(state)
+        if (state["average"] is None) != (self._average is None):
+            raise GraffError(
+                f"state with averaging={state['average'] is not None}: this planner has averaging="
+                f"{self._average is not None}; resume with the same"
+            )
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
         self._residual.load_state_dict(state["residual"])
         self._standardizer.load_state_dict(state["standardizer"])
         self._last_step.load_state_dict(state["last_step"])
@@ -249,6 +310,10 @@ class Graff(Planner):
         self._cadence.load_state_dict(state["cadence"])
         self._regret.load_state_dict(state["regret"])
         self._log_bound, self._clipped = float(state["log_bound"]), int(state["clipped"])
+
+
+def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return list(torch._foreach_clone([t.detach() for t in tensors]))
 
 
 def _check(option: str, value: float, holds: bool, rule: str) -> None:
