@@ -45,6 +45,7 @@ def test_the_lines_of_the_readme_train_a_model():
             "optimizer": torch.optim.AdamW(model.parameters(), lr=3e-2),
             "loader": [torch.randn(8, 3) for _ in range(150)],
             "token_losses": token_losses,
+            "evaluate": lambda model: None,
         }
         # In half an hour these few steps would all be part of the warm-up.
         exec(block.replace("minutes=30", "seconds=10"), names)
