@@ -1,4 +1,5 @@
 import importlib
+import subprocess
 import sys
 from contextlib import contextmanager
 
@@ -314,3 +315,9 @@ def test_a_missing_library_is_named(monkeypatch, name):
     monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(ImportError, match=rf"^{module} needs .*; install graff\[{name}\]$"):
         importlib.import_module(module)
+
+
+def test_importing_graff_imports_neither_transformers_nor_lightning():
+    program = "import sys, graff; print({'transformers', 'lightning', 'accelerate'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -18,7 +18,7 @@ class WatchedModel:
     model
         The model, without the wrappers of data parallelism and compilation.
     on_training, on_evaluation
-        Called before each forward pass in training and in evaluation mode, probes left out.
+        Called before each forward pass in training and in evaluation mode.
     """
 
     def __init__(self, model: nn.Module, *, on_training: Callable[[], None], on_evaluation: Callable[[], None]) -> None:
@@ -27,7 +27,6 @@ class WatchedModel:
         self._losses: list[Tensor] = []  # of the micro-batches of the coming step
         self._items: Tensor | float | None = None  # that their sum is divided by
         self._inputs: dict[str, Any] | None = None  # of the last micro-batch
-        self._probing = False
         # Compiled, the two functions would be traced with the model; they are three list operations.
         self._hooks: list[RemovableHandle] = [
             model.register_forward_pre_hook(torch.compiler.disable(self._before_forward)),
@@ -75,11 +74,7 @@ class WatchedModel:
         }
 
         def loss_of_part() -> Tensor:
-            self._probing = True
-            try:
-                loss = _loss_of(self._model(**part))
-            finally:
-                self._probing = False
+            loss = _loss_of(self._model(**part))
             assert loss is not None, "the same model returned a loss for the whole micro-batch"
             return loss
 
@@ -91,8 +86,6 @@ class WatchedModel:
             hook.remove()
 
     def _before_forward(self, model: nn.Module, args: tuple[Any, ...]) -> None:  # noqa: ARG002 - the hook's signature
-        if self._probing:
-            return
         (self._on_training if model.training else self._on_evaluation)()
 
     def _after_forward(
@@ -102,7 +95,7 @@ class WatchedModel:
         kwargs: dict[str, Any],
         outputs: Any,
     ) -> None:
-        if self._probing or not model.training or not torch.is_grad_enabled():
+        if not model.training or not torch.is_grad_enabled():  # an evaluation, or a probe
             return
         loss = _loss_of(outputs)
         if loss is not None and isinstance(kwargs.get("labels"), Tensor):

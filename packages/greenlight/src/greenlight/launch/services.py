@@ -39,7 +39,7 @@ def services(
     tracker_data
         The tracker's data folder.
     hub_cache
-        Where the embedded data set is generated.
+        Where the embedded data set is generated, and where bytecode goes that may not lie beside its source.
     models, datasets
         Mappings ``ID=FOLDER`` that the hub serves as well.
     tracker_port
@@ -59,6 +59,10 @@ def services(
         # Two processes on few cores: a spinning OpenMP thread would take the core that the other one needs.
         environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         environment.setdefault("GOMP_SPINCOUNT", "0")
+        if environment.pop("PYTHONDONTWRITEBYTECODE", ""):
+            # Containers often forbid bytecode beside the sources; every command would compile its libraries anew, which
+            # takes longer than importing them.
+            environment.setdefault("PYTHONPYCACHEPREFIX", str(hub_cache / "bytecode"))
         environment.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")  # the client would call out for a statistic
         tracker_url = os.environ.get("WANDB_BASE_URL", "") if inherit else ""
         key: str | None = None

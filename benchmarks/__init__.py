@@ -1,0 +1,1 @@
+"""Benchmarks: long comparisons that a person starts by hand; nothing here is installed with the packages."""

@@ -1,0 +1,171 @@
+"""The aims of the bake-off as figures: robustness, the tuned rate, cost, and the untuned default."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.planners.board import Board
+from benchmarks.planners.choosing import best_rate, window, worst_in
+from benchmarks.planners.evidence import Duel, Estimate, difference, duels
+from greenlight.compare.findings import ALPHA
+from greenlight.compare.seeds import LEAST_SEEDS
+
+ROBUST_POINTS = 2.0
+TUNED_RIVALS = ("linear", "schedule_free")
+OVERHEAD_PERCENT = {"qwen3_overhead": 2.0}
+OVERHEAD_ELSEWHERE_PERCENT = 5.0
+MEMORY_PERCENT = 3.0
+
+
+@dataclass(frozen=True)
+class Aim:
+    """One aim: its sentences, whether it was reached (None where it cannot be judged), and its paired tests."""
+
+    title: str
+    lines: tuple[str, ...]
+    reached: bool | None
+    duels: tuple[Duel, ...] = ()
+
+    def __str__(self) -> str:
+        verdict = {True: "reached", False: "NOT reached", None: "cannot be judged"}[self.reached]
+        return "\n".join([f"{self.title}: {verdict}", *(f"  {line}" for line in self.lines)])
+
+
+def aims(board: Board, reference: str, default_rate: float) -> tuple[Aim, ...]:
+    """Return the four aims for one method of a board.
+
+    Parameters
+    ----------
+    board
+        The cells of one task.
+    reference
+        Label of the method whose aims these are. Other labels of the same planner are its ablations, not rivals.
+    default_rate
+        The untuned rate.
+    """
+    planner = next((method.planner for method in board.methods if method.label == reference), None)
+    if planner is None:
+        return (Aim("aims", (f"method {reference} is not in the grid",), None),)
+    rivals = [method.label for method in board.methods if method.planner != planner]
+    cost = _cost(board, reference)
+    if not rivals or not board.scored:
+        return (cost,)
+    return (
+        _robust(board, reference, rivals),
+        _tuned(board, reference, rivals),
+        cost,
+        _untuned(board, reference, rivals, default_rate),
+    )
+
+
+def _robust(board: Board, reference: str, rivals: Sequence[str]) -> Aim:
+    # The best tuned rival is chosen on development questions, like its rate.
+    tuned = {label: best_rate(board, label) for label in rivals}
+    best = max(
+        rivals, key=lambda label: (board.dev_exact_match(label, tuned[label]), -board.dev_loss(label, tuned[label]))
+    )
+    rates = window(board, tuned[best])
+    rate, worst = worst_in(board, reference, rates)
+    gap = difference(board, (reference, rate), (best, tuned[best]))
+    lines = [
+        f"rates {_listed(rates)}, which lie from 1/30 to 3 times {tuned[best]:g}, the best of {best}",
+        f"worst of {reference}: {100 * worst:.1f} % at {rate:g}; {best} tuned: "
+        f"{100 * float(board.test_exact_match(best, tuned[best]).mean()):.1f} %; difference {_points(gap)}, "
+        f"aim at least -{ROBUST_POINTS:g}",
+    ]
+    covered = rates[0] <= tuned[best] / 30 * 1.12 and rates[-1] >= tuned[best] * 3 / 1.12
+    if not covered:
+        lines.append(f"the grid does not reach from {tuned[best] / 30:.2g} to {3 * tuned[best]:.2g}: add rates")
+    for label in rivals:
+        at, value = worst_in(board, label, rates)
+        own = float(board.test_exact_match(label, tuned[label]).mean())
+        lines.append(
+            f"worst of {label}: {100 * value:.1f} % at {at:g}, {100 * (value - own):+.1f} points from its best"
+        )
+    return Aim("aim 1, robustness", tuple(lines), gap.value >= -ROBUST_POINTS / 100 if covered else None)
+
+
+def _tuned(board: Board, reference: str, rivals: Sequence[str]) -> Aim:
+    present = [label for label in TUNED_RIVALS if label in rivals]
+    if not present:
+        return Aim("aim 2, tuned", (f"needs {' or '.join(TUNED_RIVALS)} in the grid",), None)
+    fought = duels(
+        board, (reference, best_rate(board, reference)), [(label, best_rate(board, label)) for label in present]
+    )
+    lines = [_told(duel) for duel in fought]
+    lines += [f"{label} is not in the grid" for label in TUNED_RIVALS if label not in present]
+    lines.append("not worse: no difference below zero with p after Holm below 0.05")
+    reached = None if len(board.seeds) < LEAST_SEEDS else not any(_significant(duel, -1) for duel in fought)
+    return Aim("aim 2, tuned", tuple(lines), reached, fought)
+
+
+def _cost(board: Board, reference: str) -> Aim:
+    ours = board.all_of(reference)
+    overheads = [100 * outcome.overhead for outcome in ours if outcome.overhead is not None]
+    bound = OVERHEAD_PERCENT.get(board.grid.task.name, OVERHEAD_ELSEWHERE_PERCENT)
+    if not overheads:
+        return Aim("aim 3, cost", ("no run has a measured time",), None)
+    overhead = float(np.median(overheads))
+    judged = [overhead <= bound]
+    lines = [f"planner overhead of {reference}, probes included: median {overhead:.2f} % of the training time (largest "
+             f"{max(overheads):.2f} %), aim at most {bound:g} %"]  # fmt: skip
+    if board.grid.clock == "steps":
+        lines.append("the steps clock knows of probes alone: measure cost with --clock wall")
+        judged = []
+    ratio = memory_ratio(board, reference, "linear")
+    if ratio is None:
+        lines.append("peak memory: needs linear in the grid and a system that tells")
+    else:
+        lines.append(
+            f"peak memory ({ours[0].memory_kind}) over linear's: {ratio:.3f}, aim at most {1 + MEMORY_PERCENT / 100:g}"
+        )
+        judged.append(ratio <= 1 + MEMORY_PERCENT / 100)
+    complete = ratio is not None and board.grid.clock != "steps"
+    return Aim("aim 3, cost", tuple(lines), all(judged) if complete else None)
+
+
+def memory_ratio(board: Board, label: str, base: str) -> float | None:
+    """Return the median peak memory of a method over another's, or None where one is not known."""
+    if base not in {method.label for method in board.methods}:
+        return None
+    peaks = [[o.peak_memory_mb for o in board.all_of(name) if o.peak_memory_mb is not None] for name in (label, base)]
+    if not peaks[0] or not peaks[1]:
+        return None
+    return float(np.median(peaks[0]) / np.median(peaks[1]))
+
+
+def _untuned(board: Board, reference: str, rivals: Sequence[str], default_rate: float) -> Aim:
+    title = f"aim 4, at the untuned rate {default_rate:g}"
+    if default_rate not in board.rates:
+        return Aim(title, (f"{default_rate:g} is not among the rates of the grid: add it",), None)
+    fought = duels(board, (reference, default_rate), [(label, default_rate) for label in rivals])
+    lines = [_told(duel) for duel in fought]
+    won = sum(_significant(duel, 1) for duel in fought)
+    lines.append(f"better than {won} of {len(fought)} with p after Holm below 0.05")
+    return Aim(title, tuple(lines), None if len(board.seeds) < LEAST_SEEDS else won == len(fought), fought)
+
+
+def _significant(duel: Duel, sign: int) -> bool:
+    # With enough seeds there is no p-value only where the difference is the same for every seed.
+    p_holm = 0.0 if duel.t_test.p_holm is None else duel.t_test.p_holm
+    return sign * duel.difference.value > 0 and p_holm < ALPHA
+
+
+def _told(duel: Duel) -> str:
+    against = f"{duel.first} at {duel.first_rate:g} against {duel.second} at {duel.second_rate:g}"
+    tests = []
+    for name, finding in (("t", duel.t_test), ("Wilcoxon", duel.signed_rank)):
+        if finding.p_holm is None:
+            tests.append(f"{name} not applicable: {finding.not_applicable}")
+        else:
+            tests.append(f"{name} p {finding.p_value:.2g}, Holm {finding.p_holm:.2g}")
+    return f"{against}: {_points(duel.difference)}; over {duel.t_test.n} seeds {'; '.join(tests)}"
+
+
+def _points(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:+.1f} points [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
+
+
+def _listed(rates: Sequence[float]) -> str:
+    return ", ".join(f"{rate:g}" for rate in rates)
