@@ -1,5 +1,6 @@
 """The sensitivity to the initial rate and the exact match over time: one panel per method."""
 
+import textwrap
 from collections.abc import Callable
 from math import ceil
 from pathlib import Path
@@ -43,9 +44,10 @@ def draw(board: Board, reference: str, folder: Path) -> tuple[Path, ...]:
 def _sensitivity(board: Board, reference: str) -> Figure:
     exact = len(board.seeds) >= 6
     band = "95 % interval of the median" if exact else "range"
-    title = (
-        f"{board.grid.task.name}: exact match on test questions against the initial rate. Line: median over "
-        f"{len(board.seeds)} seeds; band: {band}; points: cells; ring: rate chosen on development questions."
+    title = f"{board.grid.task.name}: exact match on test questions against the initial rate"
+    caption = (
+        f"Line: median over {len(board.seeds)} seeds; band: {band}; points: cells; ring: rate chosen on development "
+        "questions."
     )
 
     def panel(axes: Axes, label: str, color: str, faint: bool) -> None:
@@ -63,7 +65,7 @@ def _sensitivity(board: Board, reference: str) -> Figure:
         best = best_rate(board, label)
         axes.plot([best], [np.median(100 * board.test_exact_match(label, best))], "o", mfc="none", mec=INK, zorder=4)
 
-    figure = _panels(board, reference, title, panel, "initial learning rate", "exact match (%)")
+    figure = _panels(board, reference, title, panel, ("initial learning rate", caption))
     for axes in figure.axes:
         axes.set_xscale("log")
         axes.set_ylim(-3, 103)
@@ -71,9 +73,10 @@ def _sensitivity(board: Board, reference: str) -> Figure:
 
 
 def _over_time(board: Board, reference: str) -> Figure:
-    title = (
-        f"{board.grid.task.name}: exact match on development questions over the budget, evaluations on the clock, each "
-        f"method at its chosen rate. Line: mean over {len(board.seeds)} seeds; thin lines: seeds."
+    title = f"{board.grid.task.name}: exact match on development questions over the budget"
+    caption = (
+        f"Each method at the rate chosen on development questions; evaluations are on the clock. Line: mean over "
+        f"{len(board.seeds)} seeds; thin lines: seeds."
     )
 
     def panel(axes: Axes, label: str, color: str, faint: bool) -> None:
@@ -103,7 +106,7 @@ def _over_time(board: Board, reference: str) -> Figure:
                 axes.plot(seconds, values, color=color, linewidth=0.6, alpha=0.5, marker=".", markersize=2.5)
 
     unit = "steps" if board.grid.clock == "steps" else f"{board.grid.clock} clock, s"
-    figure = _panels(board, reference, title, panel, f"budget used ({unit})", "exact match (%)")
+    figure = _panels(board, reference, title, panel, (f"budget used ({unit})", caption))
     for axes in figure.axes:
         axes.set_xlim(0, 1.03 * board.grid.budget_s)
         axes.set_ylim(-3, 103)
@@ -111,14 +114,14 @@ def _over_time(board: Board, reference: str) -> Figure:
 
 
 def _panels(
-    board: Board, reference: str, title: str, panel: Callable[[Axes, str, str, bool], None], across: str, up: str
+    board: Board, reference: str, title: str, panel: Callable[[Axes, str, str, bool], None], across: tuple[str, str]
 ) -> Figure:
     labels = [method.label for method in board.methods]
     faint = [label for label in (reference, _BASE) if label in labels]
     told = " and ".join(f"{label} ({'dashed' if label == _BASE else 'solid'})" for label in dict.fromkeys(faint))
     columns = min(_COLUMNS, len(labels))
     lines = ceil(len(labels) / columns)
-    figure = blank(_PANEL_IN * lines + 0.4, f"{title} Grey: {told}." if told else title)
+    figure = blank(_PANEL_IN * lines + 0.8, title)
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     panels: list[Axes] = list(grid.flat)
     for axes, label in zip(panels, labels, strict=False):
@@ -133,8 +136,10 @@ def _panels(
             axes.set_visible(False)
         elif place + columns >= len(labels):
             axes.tick_params(labelbottom=True)
-    figure.supxlabel(across, fontsize=9)
-    figure.supylabel(up, fontsize=9)
+    axis, caption = across
+    told = textwrap.fill(f"{caption} Grey: {told}." if told else caption, 110)
+    figure.supxlabel(f"{axis}\n\n{told}", fontsize=8)
+    figure.supylabel("exact match (%)", fontsize=9)
     return figure
 
 
