@@ -6,7 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from omegaconf import OmegaConf
+
+import graff
+from greenlight.harness.sections import Optimizer
+from src.model import Scheduler, plan
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "gsm8k"
 RUNS = EXPERIMENT / "config" / "runs"
@@ -57,7 +63,7 @@ SCHEDULERS = {
 }
 
 VALIDATE = """
-import json, sys
+import copy, json, sys
 from hydra import compose, initialize_config_dir
 from src.main import ROOT, TRIAL
 from src.train import RunConfig
@@ -71,7 +77,9 @@ with initialize_config_dir(str(ROOT / "config"), version_base="1.3"):
             words = [f"run={run}", f"mode={mode}", "results_dir=r", "training.optimizer.lr_init=0.5"]
             check_command(words, runs)
             check_keys(words, RunConfig)
-            cfg = compose("config", overrides=words)
+            composed = composed if mode == "full" else compose("config", overrides=words)
+            cfg = copy.deepcopy(composed)
+            cfg.mode = mode
             configure_mode(cfg, trial=TRIAL | {"training.global_batch_size": cfg.training.micro_batch_size})
             found[f"{run} {mode}"] = validated(cfg, RunConfig).model_dump(mode="json")
 print(json.dumps(found))
@@ -132,9 +140,42 @@ def test_the_embedded_twins_differ_in_method_alone():
         content["training"].pop("scheduler")
         for key in ("run_id", "method"):
             content.pop(key)
-        for name in ("graff_outer_lr", "controller_lr"):
+        # Each searches what it has: Prodigy has no initial rate.
+        for name in ("graff_outer_lr", "controller_lr", "adapter_lr_init"):
             content["optuna"]["search_space"].pop(name, None)
     assert all(content == contents[0] for content in contents)
+
+
+@pytest.mark.parametrize("run_id", sorted(path.stem for path in RUNS.glob("*.yaml")))
+def test_the_planner_of_every_run_file_can_be_made_and_trains(run_id):
+    # As Hydra reads it: 1e-3 is a number there, and text to a YAML 1.1 parser.
+    training = OmegaConf.to_container(OmegaConf.load(RUNS / f"{run_id}.yaml"))["training"]
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 1)
+    optimizer = Optimizer(**{"type": "adamw"} | training["optimizer"])
+    planner = plan(
+        Scheduler(**training["scheduler"]), optimizer, model, graff.Budget(seconds=60), seed=3, max_grad_norm=1.0
+    )
+    before = model.weight.detach().clone()
+    for _ in range(3):
+        planner.weigh(model(torch.randn(4, 3)).square()).backward()
+        assert not planner.step().skipped
+    with planner.evaluating():
+        assert not torch.equal(before, model.weight)
+
+
+def test_every_planner_and_the_four_ablations_have_a_run_on_both_models():
+    found = {}
+    for path in RUNS.glob("*.yaml"):
+        content = yaml.safe_load(path.read_text())
+        scheduler = content["training"]["scheduler"]
+        switched = {key for key, value in scheduler.items() if isinstance(value, bool)}
+        found.setdefault(content["model"]["name"], set()).add((scheduler["type"], *switched))
+    for model in ("Qwen/Qwen3-0.6B", "greenlight/tiny-qwen3"):
+        assert {kind for kind, *_ in found[model]} == set(graff.planners.names())
+        assert {switch for _, *rest in found[model] for switch in rest} == {
+            "graph_edges", "budget_feature", "learn", "zero_decoder",
+        }  # fmt: skip
 
 
 def test_the_experiment_holds_exactly_the_files_of_the_contract():

@@ -2,7 +2,7 @@
 
 import json
 import math
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def content(tmp_path, data="greenlight/arithmetic", **training):
+def content(tmp_path, data="greenlight/arithmetic", evaluation=MappingProxyType({}), **training):
     return {
         "run_id": "r",
         "method": "proposed",
@@ -69,7 +69,10 @@ def content(tmp_path, data="greenlight/arithmetic", **training):
             "test_examples": 3,
             "max_new_tokens": 8,
             "batch_size": 4,
-        },
+            "target_exact_match": None,
+            "second": None,
+        }
+        | evaluation,
         "optuna": {"n_trials": 0, "direction": "maximize", "search_space": {}},
         "wandb": {"entity": "e", "project": "p", "mode": "disabled"},
     }
@@ -163,6 +166,42 @@ def test_the_end_of_the_budget_is_kept_for_the_answers_and_training_stops_before
     assert summary["exact_match_at_budget"] == pytest.approx(sum(row["correct"] for row in outcomes) / 3)
     assert summary["steps"] == fit.progress.step > 0
     assert json.loads(json.dumps(summary))["budget_s"] == 8
+    assert 0 < summary["training_s"] < summary["elapsed_s"]
+    assert summary["dev_exact_match_at_30_min"] is None
+    assert summary["dev_exact_match_at_30_min_missing"] == "the budget of 8 s ends before 1800 s"
+
+
+def test_a_second_data_set_is_answered_off_the_clock_and_its_absence_has_a_reason(data, tmp_path):
+    (tmp_path / "other").mkdir()
+    rows = [{"question": f"What is {n} + 1?", "answer": str(n + 1)} for n in range(2)]
+    (tmp_path / "other" / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    second = {"name": str(tmp_path / "other"), "config": None, "split": "test"}
+    fit = new_fit(RunConfig(**content(tmp_path, data, evaluation={"second": second})), tmp_path / "a", test=True)
+    found = fit.second()
+    assert found["second_questions"] == 2
+    assert found["second_data_set"] == second["name"]
+    assert 0 <= found["second_exact_match"] <= 1
+    assert not fit.budget.started
+    second["split"] = "validation"
+    fit = new_fit(RunConfig(**content(tmp_path, data, evaluation={"second": second})), tmp_path / "b", test=True)
+    found = fit.second()
+    assert found["second_exact_match"] is None
+    assert "split validation" in found["second_exact_match_missing"]
+
+
+def test_the_moment_a_target_is_reached_is_noted_once_with_its_joules_or_the_reason(data, tmp_path):
+    config = RunConfig(**content(tmp_path, data, evaluation={"target_exact_match": 0.5}))
+    fit = new_fit(config, tmp_path / "a", test=False)
+    fit.energy.start()
+    fit.budget.start()
+    fit._note_target(0.4)
+    assert fit.progress.target_s is None
+    fit._note_target(0.5)
+    reached = fit.progress.target_s
+    assert reached > 0
+    assert (fit.progress.target_j is None) == bool(fit.progress.target_j_missing)
+    fit._note_target(0.9)
+    assert fit.progress.target_s == reached
 
 
 def test_a_budget_that_the_last_evaluation_would_eat_is_refused_before_training(data, tmp_path):

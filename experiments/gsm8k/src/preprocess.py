@@ -141,8 +141,10 @@ def exact_match(prediction: str | None, gold: str) -> bool:
     return prediction is not None and prediction == gold
 
 
-def read_problem(row: dict[str, Any], split: str, index: int, template: str) -> Problem:
+def read_problem(row: dict[str, Any], split: str, index: int, template: str, *, bare: bool = False) -> Problem:
     """Return a row of a data set as a problem; the answer begins with a space unless the prompt ends in one.
+
+    With `bare`, an answer may be the number alone, as in GSM1k, which gives no worked lines to learn from.
 
     Raises
     ------
@@ -159,6 +161,8 @@ def read_problem(row: dict[str, Any], split: str, index: int, template: str) -> 
             raise GreenlightError(f"{place}: column '{column}' is {row[column]!r}: it is non-empty text; mend the row")
     question, answer = row["question"].strip(), row["answer"].strip()
     gold = extract(answer)
+    if gold is None and bare:
+        gold = normalise(answer)
     if gold is None:
         raise GreenlightError(f"{place}: answer ends in {answer[-40:]!r}: it ends in '#### <number>'; mend the row")
     digest = hashlib.sha256(question.encode()).hexdigest()[:8]
@@ -166,8 +170,8 @@ def read_problem(row: dict[str, Any], split: str, index: int, template: str) -> 
     return Problem(f"{split}-{index:06d}-{digest}", template.replace("{question}", question), completion, gold)
 
 
-def read_split(section: Dataset, split: str) -> Iterator[Problem]:
-    """Yield the problems of a split in its own order.
+def read_split(section: Dataset, split: str, *, bare: bool = False) -> Iterator[Problem]:
+    """Yield the problems of a split in its own order; `bare` as in :func:`read_problem`.
 
     Raises
     ------
@@ -181,7 +185,7 @@ def read_split(section: Dataset, split: str) -> Iterator[Problem]:
             section.name, section.config, split=split, streaming=section.streaming, cache_dir=str(CACHE / "datasets")
         )
         for index, row in enumerate(rows):
-            yield read_problem(row, split, index, section.prompt)
+            yield read_problem(row, split, index, section.prompt, bare=bare)
     except DatasetNotFoundError as error:
         raise GreenlightError(
             f"data set {name}: not on the hub {hub_address()}; correct dataset.name or map it with "

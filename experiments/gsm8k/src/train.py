@@ -23,7 +23,7 @@ from greenlight.errors import GreenlightError
 from greenlight.harness import checkpoint
 from greenlight.harness.compose import validated_values
 from greenlight.harness.journal import ClockFile
-from greenlight.harness.measures import area_over_budget, peak_memory_mb
+from greenlight.harness.measures import area_over_budget, peak_memory_mb, value_at
 from greenlight.harness.run_folder import RunFolder, fingerprint
 from greenlight.harness.search import check_names, search
 from greenlight.harness.sections import Optimizer, Optuna, Section, Wandb, with_values
@@ -77,6 +77,14 @@ class Training(Section):
         return graff.Budget(minutes=self.budget_minutes, seconds=self.budget_seconds)
 
 
+class SecondSet(Section):
+    """Another data set that the final weights answer, where it can be loaded; its time is not part of the budget."""
+
+    name: str = Field(min_length=1)
+    config: str | None
+    split: str = Field(min_length=1)
+
+
 class Evaluation(Section):
     """When and how exact match is measured; `test_examples` null means the whole split."""
 
@@ -85,6 +93,8 @@ class Evaluation(Section):
     test_examples: int | None = Field(ge=1)
     max_new_tokens: int = Field(ge=1)
     batch_size: int = Field(ge=1)
+    target_exact_match: float | None = Field(gt=0, le=1)
+    second: SecondSet | None
 
 
 class RunConfig(Section):
@@ -123,6 +133,9 @@ class Progress:
     test_cost: float = 1.0  # of a test question, relative to a development question: larger batches are cheaper
     checkpoint_s: float = 0.0
     resumed: int = 0
+    target_s: float | None = None  # when the target exact match was reached, and the joules until then
+    target_j: float | None = None
+    target_j_missing: str | None = "the target was not reached"
 
     def note_loss(self, loss: float) -> None:
         """Update the running mean (decay 0.9) and its best value; a non-finite loss changes neither."""
@@ -337,7 +350,11 @@ class Fit:
         return torch.autocast(device().type, torch.bfloat16, enabled=self.config.training.mixed_precision == "bf16")
 
     def _clock_row(self) -> dict[str, float]:
-        return {"elapsed_s": self.budget.elapsed_s, "remaining_s": self.budget.remaining_s}
+        return {
+            "elapsed_s": self.budget.elapsed_s,
+            "remaining_s": self.budget.remaining_s,
+            "training_s": self.budget.training_s,
+        }
 
     def _tick_clock_file(self, *, now: bool = False) -> None:
         self.clock_file.write(
@@ -363,7 +380,20 @@ class Fit:
         self.progress.s_per_question = [*self.progress.s_per_question[-1:], took_s]
         accuracy = sum(bool(row["correct"]) for row in found) / len(found)
         self.progress.dev_curve.append([self.budget.elapsed_s, accuracy, self.progress.step])
+        self._note_target(accuracy)
         return accuracy
+
+    def _note_target(self, accuracy: float) -> None:
+        target, progress = self.config.evaluation.target_exact_match, self.progress
+        if target is None or progress.target_s is not None or accuracy < target:
+            return
+        progress.target_s = self.budget.elapsed_s
+        progress.target_j, progress.target_j_missing = self.energy.read() if self.budget.started else (0.0, None)
+        if progress.resumed:
+            progress.target_j, progress.target_j_missing = None, self._interrupted()
+
+    def _interrupted(self) -> str:
+        return f"the run was interrupted {self.progress.resumed} time(s); a meter reads one process"
 
     def _answer(self, problems: list[Problem], *, max_new_tokens: int | None = None) -> list[dict[str, Any]]:
         with self._autocast(), self.planner.evaluating():
@@ -394,16 +424,14 @@ class Fit:
         """
         with self.budget.aside():
             self._save()
-        if not self.progress.dev_curve or self.progress.dev_curve[-1][2] != self.progress.step:
-            self._measure_dev()
+        with self.budget.aside():
+            if not self.progress.dev_curve or self.progress.dev_curve[-1][2] != self.progress.step:
+                self._measure_dev()
+            outcomes = self._answer(self.test)
         dev = self.progress.dev_curve[-1][1]
-        outcomes = self._answer(self.test)
         joules, why_no_joules = self.energy.stop()
         if self.progress.resumed:
-            joules, why_no_joules = (
-                None,
-                f"the run was interrupted {self.progress.resumed} time(s); a meter reads one process",
-            )
+            joules, why_no_joules = None, self._interrupted()
         elapsed_s = self.budget.elapsed_s
         best = max(self.progress.dev_curve, key=lambda point: point[1])
         summary: dict[str, Any] = {
@@ -422,16 +450,46 @@ class Fit:
             "rows_too_long": self.stream.rows_too_long,
             "budget_s": self.budget.total_s,
             "elapsed_s": elapsed_s,
+            "training_s": self.budget.training_s,
             "overrun_s": max(0.0, elapsed_s - self.budget.total_s),
             "stop_reason": stop_reason,
             "resumed": self.progress.resumed,
             "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         }
+        for minutes in (30, 60):
+            value, why_none = value_at(self.progress.dev_curve, 60.0 * minutes, self.budget.total_s)
+            summary |= {
+                f"dev_exact_match_at_{minutes}_min": value,
+                f"dev_exact_match_at_{minutes}_min_missing": why_none,
+            }
+        if self.config.evaluation.target_exact_match is not None:
+            summary |= {
+                "target_exact_match": self.config.evaluation.target_exact_match,
+                "s_to_target": self.progress.target_s,
+                "s_to_target_missing": "the target was not reached" if self.progress.target_s is None else None,
+                "energy_j_to_target": self.progress.target_j,
+                "energy_j_to_target_missing": self.progress.target_j_missing,
+            }
         if outcomes:
             summary["exact_match_at_budget"] = sum(row["correct"] for row in outcomes) / len(outcomes)
             summary["test_questions"] = len(outcomes)
         self._tick_clock_file(now=True)
         return summary, outcomes
+
+    def second(self) -> dict[str, Any]:
+        """Answer the second data set, off the clock; where it cannot be loaded the reason takes the score's place."""
+        section, name = self.config.evaluation.second, "second_exact_match"
+        if section is None:
+            return {}
+        source = self.config.dataset.model_copy(update={"name": section.name, "config": section.config})
+        try:
+            problems = list(islice(read_split(source, section.split, bare=True), self.config.evaluation.test_examples))
+        except GreenlightError as error:
+            return {name: None, f"{name}_missing": str(error)}
+        if not problems:
+            return {name: None, f"{name}_missing": f"data set {section.name}, split {section.split}: it has no rows"}
+        right = sum(bool(row["correct"]) for row in self._answer(problems))
+        return {name: right / len(problems), "second_questions": len(problems), "second_data_set": section.name}
 
     # ---- surviving a crash -----------------------------------------------------------------------------------
 
@@ -546,7 +604,7 @@ def _train(config: RunConfig, folder: RunFolder) -> None:
         log.info("training starts: budget %g s, %g s of it kept for the end", fit.budget.total_s, fit.budget.reserve_s)
         stop_reason = fit.train(tracker)
         summary, outcomes = fit.finish(stop_reason)
-        tracker.summarise(summary)
+        tracker.summarise(summary | fit.second())
         tracker.save_rows(folder.path / "outcomes.jsonl", outcomes)
         with fit.planner.evaluating():
             save_adapter(fit.model, folder.path / "adapter")

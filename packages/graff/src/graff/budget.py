@@ -111,6 +111,7 @@ class Budget:
         self._recent_s: deque[float] = deque(maxlen=_RECENT_STEPS)
         self._last_tick_s: float | None = None
         self._aside_s = 0.0  # since the last tick
+        self._set_aside_s = 0.0  # of the whole run
         self._agreed: Reading | None = None
         self.clock = clock
 
@@ -146,6 +147,11 @@ class Budget:
     def paused_s(self) -> float:
         """Seconds that :meth:`pause` kept out of the budget."""
         return self._paused_s
+
+    @property
+    def training_s(self) -> float:
+        """Seconds used so far without what ran :meth:`aside`: the clock that leaves evaluations out."""
+        return max(0.0, self.elapsed_s - self._set_aside_s)
 
     @property
     def fraction_remaining(self) -> float:
@@ -225,6 +231,7 @@ class Budget:
             yield
         finally:
             self._aside_s += self.elapsed_s - began
+            self._set_aside_s += self.elapsed_s - began
 
     def agree(self) -> Reading:
         """Read the clock once for all ranks: rank 0 decides. A collective under ``torch.distributed``."""
@@ -308,6 +315,7 @@ class Budget:
         _log.info("budget reset after %.1f s", self.elapsed_s)
         self._banked_s, self._origin, self._paused_s = 0.0, None, 0.0
         self._steps, self._last_tick_s, self._aside_s, self._agreed = 0, None, 0.0, None
+        self._set_aside_s = 0.0
         self._recent_s.clear()
 
     # -- state -------------------------------------------------------------------------------------------------
@@ -319,6 +327,7 @@ class Budget:
             "extended_s": self._extended_s,
             "elapsed_s": self.elapsed_s,
             "paused_s": self._paused_s,
+            "set_aside_s": self._set_aside_s,
             "reserve_s": self._reserve_s,
             "steps": self._steps,
             "recent_s": list(self._recent_s),
@@ -340,6 +349,7 @@ class Budget:
         self._extended_s = float(state["extended_s"])
         self._banked_s = float(state["elapsed_s"])
         self._paused_s = float(state["paused_s"])
+        self._set_aside_s = float(state["set_aside_s"])
         self._reserve_s = float(state["reserve_s"])
         self._steps = int(state["steps"])
         self._recent_s = deque((float(step_s) for step_s in state["recent_s"]), maxlen=_RECENT_STEPS)

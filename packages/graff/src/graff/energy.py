@@ -29,10 +29,11 @@ class EnergyMeter:
         self.counters: tuple[str, ...] = ()  # what the joules cover, such as ("gpu 0", "cpu 0")
         self._monitor: Any = None
         self._reason: str | None = "the meter was not started"
+        self._read_j = 0.0
 
     def start(self) -> None:
         """Start measuring; what stands in the way is told by :meth:`stop`."""
-        self._monitor, self._reason = None, None
+        self._monitor, self._reason, self._read_j = None, None, 0.0
         try:
             logging.getLogger("zeus").setLevel(logging.CRITICAL)
             with warnings.catch_warnings():
@@ -47,6 +48,19 @@ class EnergyMeter:
         except Exception as error:  # noqa: BLE001 - drivers fail in their own ways, and a meter must not end a run
             self._reason = f"zeus failed: {_one_line(error)}"
 
+    def read(self) -> tuple[float | None, str | None]:
+        """Return the joules since :meth:`start` and go on measuring, or None and the reason why there are none."""
+        monitor = self._monitor
+        joules, reason = self.stop()
+        if monitor is not None and reason is None and joules is not None:
+            try:
+                monitor.begin_window(_WINDOW)
+            except Exception as error:  # noqa: BLE001 - as in start
+                self._reason = f"zeus failed: {_one_line(error)}"
+            else:
+                self._monitor, self._read_j = monitor, joules
+        return joules, reason
+
     def stop(self) -> tuple[float | None, str | None]:
         """Return the joules since :meth:`start`, or None and the reason why there are none."""
         monitor, self._monitor = self._monitor, None
@@ -58,11 +72,13 @@ class EnergyMeter:
                 measured = monitor.end_window(_WINDOW)
             parts = {"gpu": measured.gpu_energy, "cpu": measured.cpu_energy, "memory": measured.dram_energy}
             read = {f"{kind} {index}": joules for kind, part in parts.items() for index, joules in (part or {}).items()}
-            self.counters, joules = tuple(read), math.fsum(read.values())
+            self.counters, joules = tuple(read), self._read_j + math.fsum(read.values())
         except Exception as error:  # noqa: BLE001 - as above
-            return None, f"zeus failed: {_one_line(error)}"
+            self._reason = f"zeus failed: {_one_line(error)}"
+            return None, self._reason
         if not math.isfinite(joules) or joules <= 0.0:
-            return None, f"the energy counters read {joules} J: the window is shorter than their period"
+            self._reason = f"the energy counters read {joules} J: the window is shorter than their period"
+            return None, self._reason
         return joules, None
 
 

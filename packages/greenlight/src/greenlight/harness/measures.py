@@ -29,6 +29,31 @@ def area_over_budget(curve: Sequence[Sequence[float]], budget_s: float) -> float
     return sum((t1 - t0) * (v0 + v1) / 2 for (t0, t1), (v0, v1) in trapezes) / budget_s
 
 
+def value_at(curve: Sequence[Sequence[float]], elapsed_s: float, budget_s: float) -> tuple[float | None, str | None]:
+    """Return the last value measured until a moment of the budget, or None and the reason why there is none.
+
+    Parameters
+    ----------
+    curve
+        Points [elapsed seconds, value, ...], in time order.
+    elapsed_s
+        The moment, seconds of the budget.
+    budget_s
+        The budget, seconds.
+
+    Examples
+    --------
+    >>> value_at([[0.0, 0.2], [50.0, 0.6], [70.0, 0.7]], 60.0, 100.0)
+    (0.6, None)
+    >>> value_at([[0.0, 0.2]], 3600.0, 1800.0)
+    (None, 'the budget of 1800 s ends before 3600 s')
+    """
+    if budget_s < elapsed_s:
+        return None, f"the budget of {budget_s:g} s ends before {elapsed_s:g} s"
+    before = [point[1] for point in curve if point[0] <= elapsed_s]
+    return (before[-1], None) if before else (None, f"nothing was measured in the first {elapsed_s:g} s")
+
+
 def peak_memory_mb() -> float:
     """Return the peak memory of the GPU if there is one, else of this process, in MB (1e6 bytes)."""
     import torch
