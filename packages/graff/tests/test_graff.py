@@ -159,8 +159,9 @@ def test_the_guard_shortens_a_step_that_overshoots_and_holds_the_rate_down(new_r
 @pytest.mark.parametrize("averaging", [True, False])
 def test_a_shortened_step_is_credited_with_what_was_left_of_it(new_run, clock, averaging, optimizer):
     run = new_run(
-        "graff", clock, lr=0.5, seconds=40.0, rho_guard=0.05, probe_share=0.9, averaging=averaging, optimizer=optimizer
-    )
+        "graff", clock, lr=0.5, seconds=40.0, rho_guard=0.05, probe_share=0.9, averaging=averaging, seek=False,
+        optimizer=optimizer,
+    )  # fmt: skip
     shortened = 0
 
     def base():
@@ -181,8 +182,26 @@ def test_a_shortened_step_is_credited_with_what_was_left_of_it(new_run, clock, a
 
 
 def test_no_probe_runs_before_there_is_a_usable_curvature(new_run, clock):
-    reports = new_run("graff", clock, probe_share=0.9).advance(6)
+    reports = new_run("graff", clock, probe_share=0.9, seek=False).advance(6)
     assert [r.metrics["probes"] for r in reports] == [0, 0, 0, 0, 1, 2]
+    reports = new_run("graff", clock, probe_share=0.9).advance(6)
+    assert [r.metrics["probes"] for r in reports] == [0, 0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("averaging", [True, False])
+def test_the_first_probes_raise_a_base_rate_that_is_far_too_small_and_leave_one_near_the_best_alone(
+    new_run, clock, averaging
+):
+    small = new_run("graff", clock, lr=1e-6, seconds=40.0, averaging=averaging)
+    slow = new_run("graff", clock, lr=1e-6, seconds=40.0, averaging=averaging, seek=False)
+    assert small.advance(12)[-1].metrics["log_anchor"] > math.log(26)
+    assert slow.advance(12)[-1].metrics["log_anchor"] == 0
+    assert small.reports[-1].learning_rate > 10 * slow.reports[-1].learning_rate
+    assert small.reports[-1].metrics["probe_s"] <= 0.02 * 40.0
+    large = new_run("graff", clock, lr=0.3, seconds=40.0, averaging=averaging)
+    assert large.advance(20)[-1].metrics["log_anchor"] == 0
+    frozen = new_run("graff", clock, lr=1e-6, seconds=40.0, averaging=averaging, learn=False)
+    assert frozen.advance(12)[-1].metrics["log_anchor"] == 0
 
 
 def test_a_probe_that_fails_is_counted_and_the_run_goes_on_as_without_it(new_run, clock, caplog):

@@ -133,8 +133,8 @@ def quadratic_guard(rate, follows=1.0, **options):
     optimizer.step()
     gain = float(weight.grad * (before[0] - weight.detach()))
     probe = lambda: 1.5 * weight.square().sum()  # noqa: E731
-    allowed, metrics = guard.measure(probe, [weight], before, gain=gain, loss=1.5, follows=follows)
-    return weight.item(), allowed, metrics, guard
+    verdict, metrics = guard.measure(probe, [weight], before, gain=gain, loss=1.5, follows=follows)
+    return weight.item(), verdict.allowed, metrics, guard
 
 
 def test_on_a_quadratic_rho_and_sharpness_are_rate_times_curvature():
@@ -170,8 +170,8 @@ def test_a_probe_that_fails_or_is_not_finite_is_counted_and_the_step_stands(capl
         raise RuntimeError("no memory")
 
     for probe in (fails, lambda: float("nan")):
-        allowed, metrics = guard.measure(probe, [weight], [torch.ones(1)], gain=1.0, loss=1.0, follows=1.0)
-        assert allowed == math.inf
+        verdict, metrics = guard.measure(probe, [weight], [torch.ones(1)], gain=1.0, loss=1.0, follows=1.0)
+        assert verdict.allowed == math.inf
         assert metrics == {}
         assert weight.item() == 0.0
     assert guard.counts["probe_failures"] == 2

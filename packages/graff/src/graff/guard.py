@@ -106,7 +106,7 @@ class StabilityGuard:
     @torch.no_grad()
     def measure(
         self, probe: Probe, tensors: list[Tensor], before: list[Tensor], *, gain: float, loss: float, follows: float
-    ) -> tuple[float, dict[str, float]]:
+    ) -> tuple[Verdict, dict[str, float]]:
         """Measure the step from ``before`` to where the weights are now, and judge its length.
 
         Parameters
@@ -128,8 +128,7 @@ class StabilityGuard:
         Returns
         -------
         tuple
-            The factor on the step's rate that is allowed (below 1 when it is too long, infinity for no bound), and
-            what was measured, for logging.
+            The verdict, without any bound where the probe failed, and what was measured, for logging.
         """
         weights = [t.detach() for t in tensors]
         after = torch._foreach_clone(weights)
@@ -145,7 +144,7 @@ class StabilityGuard:
         curvature = agreement.mean(measured.curvature)
         if not math.isfinite(curvature):
             self.counts["probe_failures"] += 1
-            return math.inf, {}
+            return Verdict(None, None, math.inf, None), {}
         verdict = judge(
             curvature=curvature,
             gain=gain,
@@ -163,7 +162,7 @@ class StabilityGuard:
             self.counts["guard_unbounded"] += 1
         elif verdict.allowed < 1.0:
             self.counts[f"guard_{verdict.by}"] += 1
-        return verdict.allowed, metrics
+        return verdict, metrics
 
     def _remember(self, curvature: float, moved: list[Tensor]) -> None:
         square = float(norms(moved).square().sum())

@@ -123,6 +123,10 @@ class Cadence:
         expected_s = self._last_s if self.count else _FIRST_PROBE_STEPS * step_s
         return step >= self._first_step and self.spent_s + expected_s <= self._share * elapsed_s
 
+    def affords(self, total_s: float) -> bool:
+        """Say whether one more probe fits into the share of a whole run of so many seconds."""
+        return self._share > 0 and self.spent_s + self._last_s <= self._share * total_s
+
     def took(self, seconds: float) -> None:
         """Book a probe's measured time in seconds."""
         self._last_s = max(0.0, seconds)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from graff import agreement
+from graff.anchor import Anchor
 from graff.averaging import ScheduleFree, momentum_of, without_momentum
 from graff.blocks import find_blocks
 from graff.budget import Budget, Reading
@@ -37,7 +38,8 @@ _FIRST_PROBE = 4  # steps; LoRA's zero matrices have no usable curvature at the 
 class Graff(Planner):
     """GRAFF: Graph-Recurrent Allocation of Fine-tuning Funds, on any optimizer.
 
-    The rate is ``base * prior(time) * exp(residual)``. The residual comes from an encoder over the model's blocks and
+    The rate is ``base * anchor * prior(time) * exp(residual)``. The anchor is 1, unless the first probes find the base
+    rate far too small. The residual comes from an encoder over the model's blocks and
     one linear map ``W``; both learn online from the hypergradient, the effect of this step's rate on the next
     batch's loss. The prior is constant after a warm-up, and the weights that are evaluated are an average over the run
     (schedule-free, Defazio et al. 2024, arXiv 2405.15682): evaluate and save inside of :meth:`evaluating`. Without
@@ -54,7 +56,8 @@ class Graff(Planner):
         The classical edge-of-stability bound on ``rate * lambda`` for gradient descent, 2 being the edge; it is
         scaled to the edge of the optimizer at hand (38 instead of 2 for Adam with b1 = 0.9).
     rho_guard
-        Bound on the step in units of the exact line search along it; 2 is where the batch's loss stops falling.
+        Bound on the step in units of the exact line search along it; 2 is where the batch's loss stops falling. None
+        is 1, and 2 with averaging, whose weights follow a step by a tenth.
     probe_share
         The largest share of the wall clock that curvature probes may take; 0 switches probes and guards off.
     warm_start
@@ -64,6 +67,9 @@ class Graff(Planner):
     averaging
         True averages the weights instead of letting the rate fall; the optimizer's own momentum (Adam's b1, 0.9 where
         it has none) becomes that of the averaging and is set to 0 in its groups.
+    seek
+        True lets the first probes raise the base rate threefold at a time while they find it more than threefold
+        too small.
     warmup_fraction
         The share of the training time over which the prior rises linearly from zero.
     graph_edges
@@ -94,11 +100,12 @@ class Graff(Planner):
         *,
         outer_lr: float = 1e-3,
         stability_guard: float = 1.9,
-        rho_guard: float = 1.0,
+        rho_guard: float | None = None,
         probe_share: float = 0.02,
         warm_start: str | Path | None = None,
         residual_bound: float = 30.0,
         averaging: bool = True,
+        seek: bool = True,
         warmup_fraction: float = 0.02,
         graph_edges: bool = True,
         budget_feature: bool = True,
@@ -110,6 +117,8 @@ class Graff(Planner):
         super().__init__(optimizer, model, budget, max_grad_norm=max_grad_norm)
         _check("outer_lr", outer_lr, outer_lr > 0, "a positive number; use 1e-3")
         _check("stability_guard", stability_guard, stability_guard > 0, "a positive number; use 1.9")
+        if rho_guard is None:
+            rho_guard = 2.0 if averaging else 1.0
         _check("rho_guard", rho_guard, rho_guard > 0, "a positive number; use 1")
         _check("probe_share", probe_share, 0 <= probe_share < 1, "a share in [0, 1); use 0.02")
         _check("residual_bound", residual_bound, residual_bound > 1, "a factor above 1; use 30")
@@ -130,6 +139,7 @@ class Graff(Planner):
             self._residual.warm_start(weights)
             self._standardizer.load_state_dict(weights.statistics)
         self._cadence = Cadence(probe_share, first_step=_FIRST_PROBE)
+        self._anchor = Anchor(enabled=seek and learn and self._probes)
         self._log_bound = math.inf  # on the factor of the base rates, until the next probe
         self._average: ScheduleFree | None = None
         if averaging:
@@ -170,11 +180,13 @@ class Graff(Planner):
             self._residual.learn(hypergradient * Regret.weight(reading.elapsed_s), pace)
             metrics["hypergradient"], metrics["outer_pace"] = hypergradient, pace
         residual = self._residual.next(self._standardizer(raw_features(blocks, self._surroundings(reading))))
+        prior *= math.exp(self._anchor.log_factor)
         if prior > 0.0 and math.log(prior) + residual > self._log_bound:
             residual = self._log_bound - math.log(prior)
             self._residual.bound(residual)
             self._clipped += 1
         self._log_residual = metrics["log_residual"] = residual
+        metrics["log_anchor"] = self._anchor.log_factor
         metrics["guard_clipped"], metrics["residual_failures"] = float(self._clipped), float(self._residual.failures)
         return prior * math.exp(residual)
 
@@ -202,8 +214,11 @@ class Graff(Planner):
     def _before_move(self, moment: Moment) -> None:
         if not self._plain:
             reading = moment.reading
+            done = self._progress.done(reading, moment.step) - self._warmup
             affordable = self._probes and self._cadence.due(moment.step, reading.elapsed_s, reading.step_s)
-            if affordable and moment.probe is not None:
+            # The first rate matters more than when its probes are paid for: the share is of the whole run then.
+            seeking = self._anchor.wants_probe(moment.step, done) and self._cadence.affords(reading.total_s)
+            if (affordable or seeking) and moment.probe is not None:
                 self._before = _copies(self._tensors)
                 self._base_before = _copies(self._base_iterate())
         if self._average is not None:
@@ -222,17 +237,17 @@ class Graff(Planner):
         if before is not None and moment.probe is not None:
             clock = self.budget.clock
             began = clock()
-            allowed, measured = self._guard.measure(
-                moment.probe,
-                self._tensors,
-                before,
-                gain=self._gain(before, moment.grad_norm),
-                loss=moment.loss,
-                follows=self._follows(),
+            gain = self._gain(before, moment.grad_norm)
+            verdict, measured = self._guard.measure(
+                moment.probe, self._tensors, before, gain=gain, loss=moment.loss, follows=self._follows()
             )
-            if allowed < 1.0:
-                self._take_back(allowed)
-            self._bind(moment.factor, allowed)
+            if verdict.allowed < 1.0:
+                self._take_back(verdict.allowed)
+            self._bind(moment.factor, verdict.allowed)
+            grown = self._anchor.take(gain=gain, curvature=measured.get("curvature", math.nan), rho=verdict.rho)
+            if grown > 1.0:
+                # The bound held for the old anchor; the next probe judges the new one.
+                self._log_bound = math.inf
             self._synchronize()
             self._cadence.took(*agreement.from_rank_zero([clock() - began]))
             moment.metrics |= measured
@@ -288,6 +303,7 @@ class Graff(Planner):
             "guard": self._guard.state_dict(),
             "cadence": self._cadence.state_dict(),
             "regret": self._regret.state_dict(),
+            "anchor": self._anchor.state_dict(),
             "average": None if self._average is None else self._average.state_dict(),
             "log_bound": self._log_bound,
             "clipped": self._clipped,
@@ -307,6 +323,7 @@ class Graff(Planner):
         self._standardizer.load_state_dict(state["standardizer"])
         self._last_step.load_state_dict(state["last_step"])
         self._guard.load_state_dict(state["guard"])
+        self._anchor.load_state_dict(state["anchor"])
         self._cadence.load_state_dict(state["cadence"])
         self._regret.load_state_dict(state["regret"])
         self._log_bound, self._clipped = float(state["log_bound"]), int(state["clipped"])
