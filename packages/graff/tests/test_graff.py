@@ -339,7 +339,7 @@ def test_a_file_that_would_run_code_is_refused_before_it_does(tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
-@pytest.mark.parametrize("name", packaged())
+@pytest.mark.parametrize("name", ["tiny-qwen3", *packaged()])
 def test_a_packaged_warm_start_can_be_named_with_and_without_its_suffix(name, new_run, clock):
     assert read_warm_start(name).decoder.keys() == read_warm_start(f"{name}.pt").decoder.keys()
     new_run("graff", clock, warm_start=name).advance(3)

@@ -12,6 +12,7 @@ from graff.errors import GraffError
 
 _FORMAT = "graff-warm-start-1"
 _SUFFIX = ".pt"
+_MADE_ON = {"tiny-qwen3": "graff_pretrain_qwen_tiny"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def read_warm_start(source: str | Path) -> WarmStart:
     Parameters
     ----------
     source
-        A path, or the name of a packaged file with or without ``.pt``.
+        A path, the name of a packaged file with or without ``.pt``, or the model it was made on, ``tiny-qwen3``.
 
     Raises
     ------
@@ -47,8 +48,9 @@ def read_warm_start(source: str | Path) -> WarmStart:
     path = Path(source)
     if not path.is_file():
         name = str(source).removesuffix(_SUFFIX)
+        name = _MADE_ON.get(name, name)
         if name not in packaged():
-            known = ", ".join(packaged()) or "none"
+            known = ", ".join([*_MADE_ON, *packaged()])
             raise GraffError(f"warm start {str(source)!r}: no such file; the packaged ones are {known}; give a path")
         path = Path(str(resources.files("graff") / "warm_starts" / f"{name}{_SUFFIX}"))
     try:
