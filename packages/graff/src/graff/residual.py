@@ -11,6 +11,11 @@ from graff.warm_start import WarmStart
 
 # The encoder has no direction that moves the rate alone; at the decoder's pace its gates saturate within ten steps.
 _ENCODER_PACE = 0.01
+# Hypergradients span orders of magnitude: they shrink with rate and loss, and one step that is far too long makes one
+# that is a thousand times as large, after which Adam alone learned nothing for the rest of a run. A mean of
+# logarithms forgets it in ten steps.
+_SCALE_DECAY = 0.8
+_LARGEST = 3.0  # in units of that scale
 # A warm start knows how features and rates go together, not which base rate this run has: an offset of +0.9 taken over
 # from another run made the model collapse at ten times the best rate. Until the features have settled the prior
 # stands, and the offset is set so that learning starts from it.
@@ -50,6 +55,7 @@ class LearnedResidual:
         self._state = self._previous  # the state that left it, with its graph
         self._features: Tensor | None = None
         self._residual: Tensor | None = None
+        self._log_scale: float | None = None  # of the gradients
 
     def learn(self, gradient: float, pace: float) -> None:
         """Follow the gradient of the objective by the last log residual.
@@ -61,8 +67,12 @@ class LearnedResidual:
         pace
             How far Adam moves a weight of ``W`` by one step.
         """
-        if not self._learns or self._residual is None or not math.isfinite(gradient):
+        if not self._learns or self._residual is None or not math.isfinite(gradient) or gradient == 0.0:
             return
+        log_size = math.log(abs(gradient))
+        before = log_size if self._log_scale is None else self._log_scale
+        self._log_scale = _SCALE_DECAY * before + (1.0 - _SCALE_DECAY) * log_size
+        gradient = math.copysign(min(_LARGEST, math.exp(log_size - self._log_scale)), gradient)
         for group in self._outer.param_groups:
             group["lr"] = pace * group["pace"]
         self._outer.zero_grad(set_to_none=True)
@@ -125,6 +135,7 @@ class LearnedResidual:
             "pending": self._residual is not None,
             "failures": self.failures,
             "settling": self._settling,
+            "log_scale": self._log_scale,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -133,6 +144,7 @@ class LearnedResidual:
         self.decoder.load_state_dict(state["decoder"])
         self._outer.load_state_dict(state["outer"])
         self.failures, self._settling = int(state["failures"]), 0
+        self._log_scale = state["log_scale"]
         self._previous, self._features = state["previous"].clone(), state["features"]
         self._state, self._residual = self._previous, None
         if self._features is not None:
