@@ -15,6 +15,15 @@ def test_it_grows_threefold_while_the_probe_says_far_too_small_and_stops_for_goo
     assert not anchor.wants_probe(20, 0.01)
 
 
+def test_while_the_probe_says_far_too_large_it_goes_on_looking():
+    anchor = Anchor(enabled=True)
+    assert anchor.take(gain=1.0, curvature=9.0, rho=9.0) == 1.0
+    assert anchor.wants_probe(5, 0.01)
+    assert anchor.take(gain=1.0, curvature=3.0, rho=3.0) == 1.0
+    assert not anchor.wants_probe(6, 0.01)
+    assert anchor.log_factor == 0.0
+
+
 @pytest.mark.parametrize(("gain", "curvature"), [(-1.0, -1.0), (1.0, math.nan), (0.0, -1.0)])
 def test_what_gains_nothing_or_cannot_be_measured_is_no_reason_to_grow(gain, curvature):
     anchor = Anchor(enabled=True)

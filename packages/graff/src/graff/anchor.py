@@ -64,7 +64,8 @@ class Anchor:
         if math.isfinite(curvature) and gain > 0.0 and (curvature <= 0.0 or too_small):
             self.log_factor += math.log(_GROWTH)
             return _GROWTH
-        self._seeking = False
+        # Far too large is the guard's affair, which cuts threefold at a time as well: look again after it.
+        self._seeking = rho is not None and _LINE_SEARCHES / rho <= 1.0 / _GROWTH**2
         return 1.0
 
     def state_dict(self) -> dict[str, Any]:

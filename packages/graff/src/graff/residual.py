@@ -13,9 +13,9 @@ from graff.warm_start import WarmStart
 _ENCODER_PACE = 0.01
 # Hypergradients span orders of magnitude: they shrink with rate and loss, and one step that is far too long makes one
 # that is a thousand times as large, after which Adam alone learned nothing for the rest of a run. A mean of
-# logarithms forgets it in ten steps.
-_SCALE_DECAY = 0.8
-_LARGEST = 3.0  # in units of that scale
+# logarithms forgets it in fifty steps.
+_SCALE_DECAY = 0.95
+_LARGEST = 10.0  # in units of that scale
 # A warm start knows how features and rates go together, not which base rate this run has: an offset of +0.9 taken over
 # from another run made the model collapse at ten times the best rate. Until the features have settled the prior
 # stands, and the offset is set so that learning starts from it.

@@ -35,6 +35,8 @@ _LARGEST_PACE = 0.3  # while the pace of the run is not known yet
 # A bound is one batch's word. Until the next probe, which may be a hundred steps away, it is loosened threefold every
 # ten steps: held as it was, one hot slice at the start kept a run at a tenth of its best rate to the end.
 _RELAXATION = math.log(3.0) / 10.0
+# Where the gain happens to be near zero the quotient says anything: no probe cuts a rate by more than threefold.
+_LARGEST_CUT = 1.0 / 3.0
 _FIRST_PROBE = 4  # steps; LoRA's zero matrices have no usable curvature at the start
 
 
@@ -245,9 +247,10 @@ class Graff(Planner):
             verdict, measured = self._guard.measure(
                 moment.probe, self._tensors, before, gain=gain, loss=moment.loss, follows=self._follows()
             )
-            if verdict.allowed < 1.0:
-                self._take_back(verdict.allowed)
-            self._bind(moment.factor, verdict.allowed)
+            allowed = max(verdict.allowed, _LARGEST_CUT)
+            if allowed < 1.0:
+                self._take_back(allowed)
+            self._bind(moment.factor, allowed)
             grown = self._anchor.take(gain=gain, curvature=measured.get("curvature", math.nan), rho=verdict.rho)
             if grown > 1.0:
                 # The bound held for the old anchor; the next probe judges the new one.
