@@ -47,6 +47,23 @@ def test_training_stops_before_the_deadline_by_the_reserve_and_one_step(clock):
     assert budget.elapsed_s + budget.step_s <= budget.total_s
 
 
+def test_the_clock_of_training_leaves_out_what_ran_aside_also_after_a_resume(clock):
+    budget = Budget(seconds=60, clock=clock)
+    budget.start()
+    clock.pass_by(5)
+    with budget.aside():
+        clock.pass_by(20)
+    clock.pass_by(3)
+    assert (budget.elapsed_s, budget.training_s) == (28, 8)
+    resumed = Budget(seconds=60, clock=clock)
+    resumed.load_state_dict(budget.state_dict())
+    resumed.start()
+    clock.pass_by(2)
+    assert (resumed.elapsed_s, resumed.training_s) == (30, 10)
+    resumed.reset()
+    assert resumed.training_s == 0
+
+
 def test_the_longest_recent_step_decides_and_an_old_slow_one_is_forgotten(clock):
     budget = Budget(seconds=1000, clock=clock)
     budget.start()

@@ -56,6 +56,17 @@ def test_the_joules_are_the_sum_of_the_counters_and_say_what_they_cover(monkeypa
     assert meter.stop() == (None, "the meter was not started")
 
 
+def test_a_reading_in_between_is_part_of_the_sum_and_does_not_end_it(monkeypatch):
+    monitor = pytest.importorskip("zeus.monitor")
+    monkeypatch.setattr(monitor, "ZeusMonitor", Counters)
+    meter = EnergyMeter()
+    assert meter.read() == (None, "the meter was not started")
+    meter.start()
+    assert [meter.read(), meter.read(), meter.stop()] == [(42.0, None), (84.0, None), (126.0, None)]
+    meter.start()
+    assert meter.stop() == (42.0, None)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
