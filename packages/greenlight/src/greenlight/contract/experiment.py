@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +28,11 @@ class Experiment:
     run_ids: tuple[str, ...]
 
     def require(self, run_id: str) -> None:
-        """Raise `GreenlightError` unless the experiment has the run."""
+        """Raise `GreenlightError`, naming the run most like it, unless the experiment has the run."""
         if run_id not in self.run_ids:
-            raise GreenlightError(
-                f"run {run_id}: {self.folder} has no config/runs/{run_id}.yaml; its runs are: {', '.join(self.run_ids)}"
-            )
+            close = difflib.get_close_matches(run_id, self.run_ids, n=1, cutoff=0.6)
+            remedy = f"did you mean {close[0]}?" if close else f"its {len(self.run_ids)} runs stand there"
+            raise GreenlightError(f"run {run_id}: {self.folder} has no config/runs/{run_id}.yaml; {remedy}")
 
 
 def read(folder: Path) -> Experiment:
