@@ -129,7 +129,7 @@ class _Run:
     def _warm_up(self) -> float:
         """Run every kernel once before the clock; return the seconds of a development evaluation."""
         losses, mask = self.session.token_losses(next(iter(self.session.batches())))
-        (losses if mask is None else losses[mask.bool()]).mean().backward()
+        _counted(losses, mask).mean().backward()
         self.session.model.zero_grad(set_to_none=True)
         took_s = 0.0
         if self._scored:
@@ -184,7 +184,7 @@ class _Run:
         def probe() -> Tensor:
             self.clock.spend(self.session.probe_share * FORWARD_STEPS)
             losses, mask = self.session.token_losses(self.session.probe_slice(batch))
-            return (losses if mask is None else losses[mask.bool()]).mean()
+            return _counted(losses, mask)
 
         return probe
 
@@ -241,6 +241,11 @@ class _Run:
                 f"the final development loss of {loss:.3g} is above the untrained {self.started_loss:.3g}",
             )
         return "ok", None
+
+
+def _counted(losses: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the losses of the counted tokens, shape (n,)."""
+    return losses[mask.bool()] if mask is not None and mask.shape == losses.shape else losses.reshape(-1)
 
 
 def _thinned(trace: list[TracePoint]) -> tuple[TracePoint, ...]:

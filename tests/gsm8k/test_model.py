@@ -41,9 +41,11 @@ def test_adapters_sit_on_all_attention_and_mlp_projections_and_nothing_else_is_t
 def test_token_losses_are_those_of_transformers_own_loss(adapted, problems):
     model, tokenizer = adapted
     batch = collate([encode(problem, tokenizer) for problem in problems[:6]], tokenizer.pad_token_id)
-    mine = token_losses(model.eval(), batch)
+    mine, places = token_losses(model.eval(), batch)
     theirs = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, labels=batch.labels).loss
     assert mine.shape == (batch.answer_tokens,)
+    assert places.shape == batch.labels[:, 1:].shape
+    assert int(places.sum()) == batch.answer_tokens
     torch.testing.assert_close(mine.mean(), theirs, rtol=1e-5, atol=1e-6)
 
 
@@ -56,7 +58,7 @@ def test_accumulated_micro_batches_give_the_gradient_of_the_whole_batch(adapted,
     def gradient(parts):
         model.zero_grad()
         for part in parts:
-            (token_losses(model, collate(part, tokenizer.pad_token_id)).sum() / total).backward()
+            (token_losses(model, collate(part, tokenizer.pad_token_id))[0].sum() / total).backward()
         return torch.cat([parameter.grad.flatten() for parameter in trainable(model)])
 
     torch.testing.assert_close(gradient([rows[:1], rows[1:]]), gradient([rows]), rtol=1e-4, atol=1e-7)
@@ -68,7 +70,7 @@ def test_gradient_checkpointing_changes_no_gradient(problems):
         torch.manual_seed(0)
         model, tokenizer = load(section(), gradient_checkpointing=checkpointing)
         batch = collate([encode(problem, tokenizer) for problem in problems[:3]], tokenizer.pad_token_id)
-        token_losses(model.train(), batch).mean().backward()
+        token_losses(model.train(), batch)[0].mean().backward()
         gradients.append(torch.cat([parameter.grad.flatten() for parameter in trainable(model)]))
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-5, atol=1e-8)
     assert gradients[0].abs().max() > 0

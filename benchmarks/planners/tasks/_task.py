@@ -41,7 +41,7 @@ class Session(ABC):
 
     @abstractmethod
     def token_losses(self, batch: Any) -> tuple[Tensor, Tensor | None]:
-        """Return losses in nats, any shape, and the mask of counted ones; None where all count."""
+        """Return losses in nats and the mask of counted ones, as :meth:`graff.Planner.weigh` takes them."""
 
     @abstractmethod
     def probe_slice(self, batch: Any) -> Any:

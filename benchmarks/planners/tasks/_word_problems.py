@@ -106,7 +106,7 @@ class WordProblems(Session):
         counted = targets != _IGNORED
         # The head only where a token counts: with a large vocabulary the other logits would be most of the memory.
         logits = base.get_output_embeddings()(hidden[:, :-1][counted])
-        return cross_entropy(logits.float(), targets[counted], reduction="none"), None
+        return cross_entropy(logits.float(), targets[counted], reduction="none"), counted
 
     def probe_slice(self, batch: list[Encoded]) -> list[Encoded]:
         return batch[: self._recipe.probe_rows]

@@ -173,11 +173,11 @@ def plan(
         raise GreenlightError(f"training.scheduler: {error}") from error
 
 
-def token_losses(model: PeftModel, batch: Batch) -> torch.Tensor:
-    """Return the cross-entropy of every answer token of a micro-batch, shape (answer tokens,), in nats.
+def token_losses(model: PeftModel, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the cross-entropy of every answer token in nats, shape (answer tokens,), and their places.
 
     The head is applied where a token is predicted that counts, and nowhere else: with a vocabulary of 150,000 words the
-    logits of prompt and padding would be most of a step's memory.
+    logits of prompt and padding would be most of a step's memory. The places are a mask of shape (rows, length - 1).
     """
     base: Any = model.get_base_model()
     decoder = base.get_decoder()
@@ -185,7 +185,7 @@ def token_losses(model: PeftModel, batch: Batch) -> torch.Tensor:
     targets = batch.labels[:, 1:]
     counted = targets != IGNORED
     logits = base.get_output_embeddings()(hidden[:, :-1][counted])
-    return cross_entropy(logits.float(), targets[counted], reduction="none")
+    return cross_entropy(logits.float(), targets[counted], reduction="none"), counted
 
 
 @torch.inference_mode()

@@ -227,7 +227,7 @@ class Fit:
         state = torch.get_rng_state()
         _, _, batch = next(self.stream.micro_batches(self.progress.epoch, self.progress.next_batch))
         with self._autocast():
-            token_losses(self.model, batch.to(device())).mean().backward()
+            token_losses(self.model, batch.to(device()))[0].mean().backward()
         for parameter in trainable(self.model):
             parameter.grad = None
         torch.set_rng_state(state)
@@ -314,8 +314,8 @@ class Fit:
         total = torch.zeros((), device=device())
         for batch in batches:
             with self._autocast():
-                losses = token_losses(self.model, batch.to(device()))
-                loss = self.planner.weigh(losses, of=answer_tokens)
+                losses, places = token_losses(self.model, batch.to(device()))
+                loss = self.planner.weigh(losses, places, of=answer_tokens)
             loss.backward()
             total += losses.detach().sum()
         report = self.planner.step(probe=lambda: self._probe(batches[-1]))
@@ -336,13 +336,13 @@ class Fit:
         }
 
     def _probe(self, batch: Batch) -> torch.Tensor:
-        """Return the loss of a slice of a batch without dropout: two evaluations differ by the weights alone."""
+        """Return the losses of a slice of a batch without dropout: two evaluations differ by the weights alone."""
         rows = max(1, len(batch.input_ids) // 4)
         part = Batch(batch.input_ids[:rows], batch.attention_mask[:rows], batch.labels[:rows])
         self.model.eval()
         try:
             with torch.no_grad(), self._autocast():
-                return token_losses(self.model, part.to(device())).mean()
+                return token_losses(self.model, part.to(device()))[0]
         finally:
             self.model.train()
 

@@ -174,6 +174,15 @@ def test_the_weighed_loss_is_the_mean_over_counted_tokens(row, new_run, clock):
     assert planner.weigh(losses.detach().bfloat16(), mask).dtype == torch.float32
 
 
+def test_losses_of_the_counted_tokens_alone_weigh_as_all_of_them_with_a_mask(row, new_run, clock):
+    mask = torch.tensor([[1, 1, 0], [1, 0, 0]])
+    losses = torch.tensor([[1.0, 2.0, 5.0], [4.0, 7.0, 9.0]])
+    whole, chosen = (new_run(row[0], clock, **row[1]).planner for _ in range(2))
+    assert chosen.weigh(losses[mask.bool()], mask).item() == whole.weigh(losses, mask).item()
+    with pytest.raises(graff.GraffError, match=r"^mask of shape \(2, 3\) beside losses of shape \(2, 2\)"):
+        chosen.weigh(losses[:, :2], mask)
+
+
 def test_overhead_counts_planning_and_probes_and_not_the_optimizers_own_step(row, new_run, clock):
     name, options = row
     run = new_run(name, clock, **options)

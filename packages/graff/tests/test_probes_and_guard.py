@@ -82,6 +82,14 @@ def test_dropout_draws_the_same_mask_at_all_three_points():
     assert noisy.curvature == pytest.approx(2.0)
 
 
+def test_a_probe_may_return_the_losses_of_its_tokens_instead_of_their_mean():
+    weight = torch.tensor([1.0, -2.0], dtype=torch.float64)
+    step = [torch.tensor([0.1, 0.3], dtype=torch.float64)]
+    measured = [curvature_along(probe, [weight], step) for probe in (weight.square, lambda: weight.square().mean())]
+    assert measured[0] == measured[1]
+    assert measured[0].curvature == pytest.approx(0.01 + 0.09, rel=1e-4)
+
+
 def test_the_reach_of_a_probe_keeps_the_change_of_the_loss_visible():
     assert reach_for(1.0, 0.03) == pytest.approx(1.0)
     assert reach_for(1.0, 1e-6) == 10.0

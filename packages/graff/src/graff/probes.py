@@ -39,7 +39,7 @@ def _evaluate(probe: Probe, devices: Sequence[torch.device]) -> float:
     # from the same random state, which is put back after it.
     cuda = [d.index if d.index is not None else torch.cuda.current_device() for d in devices if d.type == "cuda"]
     with torch.random.fork_rng(devices=cuda), torch.no_grad():
-        return float(probe())
+        return float(torch.as_tensor(probe()).double().mean())
 
 
 @torch.no_grad()
@@ -53,7 +53,8 @@ def curvature_along(
     Parameters
     ----------
     probe
-        Evaluates the mean loss of a slice of the batch whose gradient made the step; called three times.
+        Evaluates a slice of the batch whose gradient made the step and returns its mean loss, or the losses of its
+        tokens; called three times.
     tensors
         The weights that the step moves.
     displacements

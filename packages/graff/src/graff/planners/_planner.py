@@ -73,9 +73,10 @@ class Planner(ABC):
         Parameters
         ----------
         token_losses
-            Loss of each token in nats, any shape, usually (B, T).
+            Loss of each token in nats, any shape, usually (B, T); or of the counted tokens alone, shape (n,).
         mask
-            The counted tokens, same shape, boolean or 0/1; all count without it. Losses outside may be anything.
+            The counted tokens, boolean or 0/1; all count without it. Of the same shape: losses outside may be
+            anything. Of shape (B, T) beside losses of shape (n,): where those n stand, in row-major order.
         of
             Counted tokens of the *whole* batch when it is made of several micro-batches: the returned losses then
             add up to the mean over all its tokens, however they are spread. Under data parallelism, whose
@@ -85,9 +86,14 @@ class Planner(ABC):
         -------
         Tensor
             A scalar in single precision or better; 0 with a zero gradient when no token is counted.
+
+        Raises
+        ------
+        GraffError
+            For a mask of another shape beside losses that are not a list of tokens.
         """
         losses = token_losses if token_losses.dtype == torch.float64 else token_losses.float()
-        if mask is None:
+        if selected(losses, mask) or mask is None:
             total = losses.sum()
             count = torch.tensor(float(losses.numel()), dtype=losses.dtype, device=losses.device)
         else:
@@ -121,8 +127,9 @@ class Planner(ABC):
         Parameters
         ----------
         probe
-            Evaluates the mean loss of a slice of the *same* batch, without side effects; planners that measure
-            curvature call it now and then. It should use the model as it trains; randomness is fixed around it.
+            Evaluates a slice of the *same* batch, without side effects, and returns its mean loss or the losses of
+            its counted tokens; planners that measure curvature call it now and then. It should use the model as it
+            trains; randomness is fixed around it.
         scaler
             The scaler whose ``scale(loss)`` was differentiated, in half precision; the planner unscales the
             gradients, lets it make the optimizer's step, and updates it.
@@ -351,3 +358,15 @@ class Planner(ABC):
         self._step = int(state["step"])
         self._skips = Counter(state["skips"])
         self._overhead_s = float(state["overhead_s"])
+
+
+def selected(losses: Tensor, mask: Tensor | None) -> bool:
+    """Return whether losses are those of the counted tokens alone, beside a mask that tells where they stand."""
+    if mask is None or mask.shape == losses.shape:
+        return False
+    if losses.dim() != 1:
+        raise GraffError(
+            f"mask of shape {tuple(mask.shape)} beside losses of shape {tuple(losses.shape)}: they have the same "
+            "shape, or the losses are a list of the counted tokens; correct the mask"
+        )
+    return True

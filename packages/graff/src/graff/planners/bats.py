@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from graff import agreement
 from graff.budget import Budget
 from graff.errors import GraffError
-from graff.planners._planner import Planner
+from graff.planners._planner import Planner, selected
 from graff.planners._report import Moment, StepReport
 from graff.planners._shape import Progress, checked_warmup, linear
 
@@ -95,7 +95,9 @@ class Bats(Planner):
             As for every planner.
         """
         losses = token_losses if token_losses.dtype == torch.float64 else token_losses.float()
-        counted = torch.ones_like(losses, dtype=torch.bool) if mask is None else mask.bool()
+        counted = torch.ones_like(losses, dtype=torch.bool)
+        if mask is not None and not selected(losses, mask):
+            counted = mask.bool()
         seen = losses.detach()
         # Losses outside the mask may be anything; a weight of one keeps what they are out of the gradient.
         weights = torch.where(counted, self._token_weights(seen), 1.0)
