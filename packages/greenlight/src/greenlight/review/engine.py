@@ -1,0 +1,87 @@
+"""Runs the rules over an experiment; a rule that crashes is told as that, never as a pass and never as a finding."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from greenlight.contract.submission import Submission
+from greenlight.review.criteria import Criterion
+from greenlight.review.finding import Finding
+from greenlight.review.rule import NotApplicable, NotChecked, Rule
+from greenlight.review.subject import Subject
+from greenlight.review.suppression import suppressed
+from greenlight.review.verdict import CriterionVerdict, State, Verdict
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one rule came to: its findings, or a state with a reason."""
+
+    rule: Rule
+    state: State
+    findings: tuple[Finding, ...] = ()
+    reason: str | None = None
+
+
+def run_rule(rule: Rule, subject: Subject) -> Outcome:
+    """Return what a rule says about an experiment; whatever it raises is an outcome."""
+    findings: list[Finding] = []
+    state, reason = State.PASS, None
+    try:
+        # What was found before a rule gave up is true all the same.
+        findings.extend(rule.check(subject))
+    except NotApplicable as error:
+        state, reason = State.NOT_APPLICABLE, str(error)
+    except NotChecked as error:
+        state, reason = State.NOT_CHECKED, f"{rule.id}: {error}"
+    except Exception as error:  # noqa: BLE001 - a rule meets code that nobody foresaw
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+        state, reason = State.CHECKER_ERROR, f"{rule.id} {type(error).__name__} at {where}: {error}"
+    if findings and state in (State.PASS, State.NOT_APPLICABLE):
+        state, reason = State.FAIL, None
+    return Outcome(rule, state, tuple(sorted(set(findings))), reason)
+
+
+def review(submission: Submission, rules: Sequence[Rule]) -> Verdict:
+    """Return the verdict of some rules on an experiment.
+
+    Parameters
+    ----------
+    submission
+        The experiment.
+    rules
+        The rules to run, see :func:`greenlight.review.registry.all_rules`.
+    """
+    subject = Subject(submission)
+    outcomes = [run_rule(rule, subject) for rule in rules]
+    everything = sorted({finding for outcome in outcomes for finding in outcome.findings})
+    kept, muted = suppressed(subject, everything)
+    return Verdict(submission.name, tuple(kept), criteria_of(outcomes, kept), suppressed=len(muted))
+
+
+def criteria_of(outcomes: Sequence[Outcome], kept: Sequence[Finding]) -> tuple[CriterionVerdict, ...]:
+    """Return the state of each criterion from what its rules came to, counting only findings that are kept."""
+    standing = {finding.rule for finding in kept}
+    verdicts = []
+    for criterion in Criterion:
+        own = [outcome for outcome in outcomes if outcome.rule.criterion is criterion]
+        count = sum(1 for finding in kept if any(finding.rule == outcome.rule.id for outcome in own))
+        states = {o.state for o in own if o.state is not State.FAIL or o.rule.id in standing}
+        if not own:
+            state = State.NOT_CHECKED
+            reasons: tuple[str, ...] = ("none of its rules was selected",)
+        else:
+            state = next((s for s in _WORST_FIRST if s in states), State.PASS)
+            if count and state is not State.CHECKER_ERROR:
+                state = State.FAIL
+            reasons = tuple(dict.fromkeys(o.reason for o in own if o.reason and o.state in (state, *_ALWAYS_TOLD)))
+        verdicts.append(CriterionVerdict(criterion, state, reasons, count, asked=bool(own)))
+    return tuple(verdicts)
+
+
+# A criterion some of whose rules do not apply passes by the others.
+_WORST_FIRST = (State.CHECKER_ERROR, State.FAIL, State.NOT_CHECKED, State.PASS, State.NOT_APPLICABLE)
+_ALWAYS_TOLD = (State.CHECKER_ERROR, State.NOT_CHECKED)

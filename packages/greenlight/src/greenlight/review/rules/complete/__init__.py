@@ -1,0 +1,1 @@
+"""Criterion 1: every component is complete and can be executed."""

@@ -1,0 +1,1 @@
+"""Criterion 3: the data are loaded, prepared and batched as they should be."""

@@ -1,0 +1,1 @@
+"""Criterion 8: evaluation runs by itself and reports what was measured."""

@@ -1,0 +1,1 @@
+"""Criterion 5: the seven files, and a package that can be installed."""

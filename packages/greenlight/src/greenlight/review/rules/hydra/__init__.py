@@ -1,0 +1,1 @@
+"""Criterion 2: Hydra composes the configuration, and the documented commands work."""
