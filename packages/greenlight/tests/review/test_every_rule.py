@@ -19,20 +19,54 @@ pytestmark = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 
 STRANGE = {
     "nothing": {},
-    "blank": dict.fromkeys(("src/train.py", "src/evaluate.py", "src/main.py", "pyproject.toml", "config/config.yaml"), ""),
+    "blank": dict.fromkeys(
+        ("src/train.py", "src/evaluate.py", "src/main.py", "pyproject.toml", "config/config.yaml"), ""
+    ),
     "unparsable": {
-        "src/train.py": "def (", "src/evaluate.py": "x = = 1", "src/model.py": "\0", "pyproject.toml": "[[[",
-        "config/config.yaml": "a: [", "config/runs/a.yaml": "- 1\n- 2\n",
+        "src/train.py": "def (",
+        "src/evaluate.py": "x = = 1",
+        "src/model.py": "\0",
+        "pyproject.toml": "[[[",
+        "config/config.yaml": "a: [",
+        "config/runs/a.yaml": "- 1\n- 2\n",
     },
     "odd types": {
-        "pyproject.toml": "project = 3\n", "config/config.yaml": "wandb: 1\noptuna: [1]\ndefaults: {a: b}\n",
-        "config/runs/a.yaml": "run_id: [1]\nmodel: 3\ndataset: null\ntraining: x\noptuna: {search_space: [a]}\n",
-        "src/train.py": "import wandb, hydra\n@hydra.main()\ndef main(*args, **cfg):\n    lambda: (yield)\n    wandb.log(*args)\n    wandb.init(**cfg)\n",
-        "src/evaluate.py": "from . import *\nfrom .. import x\nimport json\nrun[:] = history.scan_history()[0][1:2]\njson.dumps()\n",
-        "src/preprocess.py": "from datasets import load_dataset\nload_dataset()\nload_dataset(*[1], **{})\n",
-        "src/model.py": "import torch\nclass A(torch.nn.Module, *b, metaclass=c): pass\n(torch.tensor)([])[...].x = 3\n",
+        "pyproject.toml": "project = 3\n",
+        "config/config.yaml": "wandb: 1\noptuna: [1]\ndefaults: {a: b}\n",
+        "config/runs/a.yaml": """
+            run_id: [1]
+            model: 3
+            dataset: null
+            training: x
+            optuna: {search_space: [a]}
+        """,
+        "src/train.py": """
+            import wandb, hydra
+            @hydra.main()
+            def main(*args, **cfg):
+                lambda: (yield)
+                wandb.log(*args)
+                wandb.init(**cfg)
+        """,
+        "src/evaluate.py": """
+            from . import *
+            from .. import x
+            import json
+            run[:] = history.scan_history()[0][1:2]
+            json.dumps()
+        """,
+        "src/preprocess.py": """
+            from datasets import load_dataset
+            load_dataset()
+            load_dataset(*[1], **{})
+        """,
+        "src/model.py": """
+            import torch
+            class A(torch.nn.Module, *b, metaclass=c): pass
+            (torch.tensor)([])[...].x = 3
+        """,
     },
-}  # fmt: skip
+}
 
 
 def test_its_valid_examples_are_silent_and_each_invalid_one_is_found(rule):

@@ -45,16 +45,14 @@ def files_of_bundle(bundle: Any, where: str) -> dict[str, bytes]:
     """
     if not isinstance(bundle, dict) or not any(name in bundle for name in FIELDS):
         raise GreenlightError(
-            f"{where}: no field of a bundle in it; it is a JSON object with {', '.join(FIELDS)}, and runs and hypothesis"
+            f"{where}: no field of a bundle in it; it is a JSON object with {', '.join(FIELDS)}, runs, hypothesis"
         )
     files: dict[str, bytes] = {}
     for name, path in FIELDS.items():
         if name not in bundle:
             continue
         if not isinstance(bundle[name], str):
-            raise GreenlightError(
-                f"{where}: {name} is a {type(bundle[name]).__name__}; a file is a string, give its text"
-            )
+            raise GreenlightError(f"{where}: {name} is a {type(bundle[name]).__name__}; give its text")
         files[path] = bundle[name].encode("utf-8", errors="surrogatepass")
     for run_id, text in _runs(bundle.get("runs"), where):
         if not _RUN_ID.match(run_id):

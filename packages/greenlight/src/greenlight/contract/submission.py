@@ -91,7 +91,7 @@ def submission(path: Path) -> Submission:
         bundle = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise GreenlightError(
-            f"{path}: neither a folder, nor a JSON bundle ({_first_line(error)}), nor a recorded prompt; name one of them"
+            f"{path}: no folder, no JSON bundle ({_first_line(error)}), no recorded prompt; name one of them"
         ) from error
     files = files_of_bundle(bundle, str(path))
     said = bundle.get("hypothesis")

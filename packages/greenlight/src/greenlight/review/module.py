@@ -313,16 +313,18 @@ class Module:
     @cached_property
     def comments(self) -> tuple[tuple[int, int, str], ...]:
         """Every comment as line, column (both from 1) and text with its ``#``."""
+        import contextlib
         import io
         import tokenize
 
         found: list[tuple[int, int, str]] = []
-        try:
-            for token in tokenize.generate_tokens(io.StringIO(self.text).readline):
-                if token.type == tokenize.COMMENT:
-                    found.append((token.start[0], token.start[1] + 1, token.string))
-        except (tokenize.TokenError, SyntaxError, IndentationError):
-            pass  # a file that breaks off has the comments up to there
+        # A file that breaks off has the comments up to there.
+        with contextlib.suppress(tokenize.TokenError, SyntaxError):
+            found.extend(
+                (token.start[0], token.start[1] + 1, token.string)
+                for token in tokenize.generate_tokens(io.StringIO(self.text).readline)
+                if token.type == tokenize.COMMENT
+            )
         return tuple(found)
 
 

@@ -18,11 +18,11 @@ Fragment: TypeAlias = Mapping[str, str]
 """Part of an experiment: text by path, such as ``{"src/train.py": "..."}``. Indentation common to all lines is cut."""
 
 
-class NotChecked(Exception):
+class NotChecked(Exception):  # noqa: N818 - a state of the verdict
     """Raised by a rule that cannot do its work on this input; the message is the reason."""
 
 
-class NotApplicable(Exception):
+class NotApplicable(Exception):  # noqa: N818 - a state of the verdict
     """Raised by a rule whose subject matter does not occur in this experiment; the message is the reason."""
 
 

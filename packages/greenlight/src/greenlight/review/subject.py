@@ -68,7 +68,7 @@ class Subject:
         return None if module is None or module.error is not None or module.is_blank else module
 
     def find(self, dotted: str) -> tuple[Module, Any] | None:
-        """Return the module and the top-level function or class with a full dotted name, such as ``src.model.build``."""
+        """Return the module and the top-level function or class with a full dotted name, ``src.model.build``."""
         source, _, name = dotted.rpartition(".")
         for module in self.code:
             if module.name == source and name in module.top_level:

@@ -20,8 +20,8 @@ class SyntaxErrorRule(Rule):
     sentences = ("1.4",)
     summary = "A Python file cannot be parsed, so importing it ends the run."
     why = (
-        "Generated files break off in the middle, carry a sentence instead of code, or hold NUL bytes. What other rules "
-        "would find in such a file is not checked until it can be parsed."
+        "Generated files break off in the middle, carry a sentence instead of code, or hold NUL bytes. What other "
+        "rules would find in such a file is not checked until it can be parsed."
     )
     remedy = "Mend the line that Python names; where the file breaks off, write the rest of it."
     valid = ({"src/model.py": "def build(size: int) -> list[int]:\n    return [0] * size\n"},)

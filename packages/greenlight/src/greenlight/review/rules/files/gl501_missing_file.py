@@ -23,10 +23,10 @@ class MissingFile(Rule):
     sentences = ("5.1",)
     summary = "One of the seven files is missing, so one of the documented commands cannot start."
     why = (
-        "The commands import src.main, src.train, src.preprocess, src.model and src.evaluate and read config/config.yaml "
-        "and pyproject.toml by these names; a package without one of them fails on its first line."
+        "The commands import src.main, src.train, src.preprocess, src.model and src.evaluate and read "
+        "config/config.yaml and pyproject.toml by these names; a package without one of them fails on its first line."
     )
-    remedy = "Add the file."
+    remedy = "Add the file under its exact name."
     valid = (_WHOLE,)
     invalid = ({path: text for path, text in _WHOLE.items() if path != "src/model.py"},)
 
