@@ -1,4 +1,4 @@
-"""The command line: ``greenlight demo | run | compare | tracker | hub``.
+"""The command line: ``greenlight review | demo | run | compare | tracker | hub``.
 
 Only what every command needs is imported here; a command imports its own room when it is called: help is instant.
 """
@@ -39,6 +39,7 @@ Results = Annotated[Path, typer.Option("--results", help="Where results go.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a configuration key; repeatable.")
 ]
+Rules = Annotated[list[str] | None, typer.Option(metavar="RULE", help="Id, name or prefix such as GL2; repeatable.")]
 TrackerData = Annotated[Path, typer.Option("--data", help="Where the tracker keeps runs and its key.")]
 
 
@@ -49,6 +50,61 @@ def _told_when_interrupted() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("interrupted; nothing is left running, the same command resumes a run", err=True)
         raise typer.Exit(130) from None
+
+
+@app.command()
+def review(
+    path: Annotated[Path, typer.Argument(help="An experiment's folder, a JSON bundle, or a recorded prompt.")],
+    form: Annotated[str, typer.Option("--format", help="text, json, sarif, github or review.")] = "text",
+    output: Annotated[Path | None, typer.Option(help="Write the report to a file instead of the terminal.")] = None,
+    select: Rules = None,
+    ignore: Rules = None,
+    baseline: Annotated[Path | None, typer.Option(help="Findings in this file are known and do not count.")] = None,
+    update_baseline: Annotated[bool, typer.Option("--update-baseline", help="Write the baseline anew.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Make the changes that cannot break anything.")] = False,
+    isolated: Annotated[
+        bool, typer.Option("--isolated", help="Heed neither [tool.greenlight] nor comments in the code.")
+    ] = False,
+) -> None:
+    """Read an experiment against the contract: exit status 0 ready, 1 not ready, 2 the review could not be made."""
+    from greenlight.report import forms
+    from greenlight.review.gate import Request, reviewed
+
+    if form not in forms():
+        raise GreenlightError(f"--format {form}: it is {', '.join(forms())}; choose one")
+    asked = Request(path, tuple(select or ()), tuple(ignore or ()), baseline, update_baseline, fix, isolated)
+    document = reviewed(asked, colour=output is None and sys.stdout.isatty())
+    _print(forms()[form](document), output)
+    raise typer.Exit(document.verdict.exit_status)
+
+
+@app.command()
+def rule(
+    key: Annotated[str, typer.Argument(help="An id such as GL201, or a name.")],
+) -> None:
+    """Explain a rule: what, why, how to mend it, a valid and an invalid example."""
+    from greenlight.review.catalogue import page
+    from greenlight.review.registry import rule as found
+
+    _print(page(found(key)), None)
+
+
+@app.command()
+def rules() -> None:
+    """List all rules by criterion."""
+    from greenlight.review.catalogue import overview
+
+    _print(overview(), None)
+
+
+def _print(text: str, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise GreenlightError(f"{output}: cannot be written ({error.strerror}); name another file") from error
 
 
 @app.command()

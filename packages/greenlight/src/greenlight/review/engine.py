@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from greenlight.contract.submission import Submission
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding
+from greenlight.review.fingerprint import fingerprints, lines_of
 from greenlight.review.rule import NotApplicable, NotChecked, Rule
 from greenlight.review.subject import Subject
 from greenlight.review.suppression import suppressed
@@ -45,7 +46,9 @@ def run_rule(rule: Rule, subject: Subject) -> Outcome:
     return Outcome(rule, state, tuple(sorted(set(findings))), reason)
 
 
-def review(submission: Submission, rules: Sequence[Rule]) -> Verdict:
+def review(
+    submission: Submission, rules: Sequence[Rule], *, known: frozenset[str] = frozenset(), heed_comments: bool = True
+) -> Verdict:
     """Return the verdict of some rules on an experiment.
 
     Parameters
@@ -54,12 +57,24 @@ def review(submission: Submission, rules: Sequence[Rule]) -> Verdict:
         The experiment.
     rules
         The rules to run, see :func:`greenlight.review.registry.all_rules`.
+    known
+        Fingerprints of findings that do not count, see :mod:`greenlight.review.baseline`.
+    heed_comments
+        Whether ``# greenlight: ignore[...]`` with a reason takes a finding out.
     """
     subject = Subject(submission)
     outcomes = [run_rule(rule, subject) for rule in rules]
     everything = sorted({finding for outcome in outcomes for finding in outcome.findings})
-    kept, muted = suppressed(subject, everything)
-    return Verdict(submission.name, tuple(kept), criteria_of(outcomes, kept), suppressed=len(muted))
+    kept, muted = suppressed(subject, everything) if heed_comments else (everything, [])
+    prints = fingerprints(kept, lines_of(submission.files))
+    standing = [finding for finding in kept if prints[finding] not in known]
+    return Verdict(
+        submission.name,
+        tuple(standing),
+        criteria_of(outcomes, standing),
+        suppressed=len(muted),
+        known=len(kept) - len(standing),
+    )
 
 
 def criteria_of(outcomes: Sequence[Outcome], kept: Sequence[Finding]) -> tuple[CriterionVerdict, ...]:

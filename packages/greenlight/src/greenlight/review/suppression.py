@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from greenlight.contract.submission import Submission
 from greenlight.review.finding import Finding
 from greenlight.review.subject import Subject
 
@@ -40,3 +41,16 @@ def _is_ignored(finding: Finding, lines: list[str]) -> bool:
             if finding.rule.upper() in named:
                 return True
     return False
+
+
+def without_reason(submission: Submission) -> list[str]:
+    """Return the places of comments that give no reason, such as ``src/train.py:12 ignore[GL401]``."""
+    places = []
+    for path, content in submission.files.items():
+        if b"greenlight:" not in content:
+            continue
+        for number, line in enumerate(content.decode("utf-8", errors="replace").splitlines(), start=1):
+            comment = IGNORE.search(line)
+            if comment and not comment["reason"].strip():
+                places.append(f"{path}:{number} ignore[{comment['rules']}]")
+    return places
