@@ -49,7 +49,7 @@ def overview() -> str:
 
 
 def sentences() -> dict[str, dict[str, str]]:
-    """Return the contract's sentences by number, such as ``2.4``, each with ``text`` and perhaps ``by``, ``because``."""
+    """Return the contract's sentences by number, such as ``2.4``: ``text``, and perhaps ``by`` and ``because``."""
     whole = tomllib.loads(files("greenlight.review").joinpath("sentences.toml").read_text(encoding="utf-8"))
     return {f"{number}.{place}": entry for number, entries in whole.items() for place, entry in entries.items()}
 
@@ -73,3 +73,29 @@ def coverage() -> str:
                 lines.append(f"| {number} | {entry['text']} | {', '.join(names)} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def pages() -> dict[str, str]:
+    """Return every generated page by file name: one per rule, the list of rules, and the coverage of the contract."""
+    lines = [
+        "# Rules",
+        "",
+        "What `greenlight review` looks for; `greenlight rule ID` prints a page in the terminal.",
+        "",
+    ]
+    for criterion in Criterion:
+        lines += [
+            f"## {int(criterion)} {criterion.title}",
+            "",
+            "| rule | severity | what goes wrong |",
+            "|---|---|---|",
+        ]
+        own = (r for r in all_rules() if r.criterion is criterion)
+        lines += [f"| [{r.id}]({r.id}.md) {r.name} | {r.severity} | {r.summary} |" for r in own]
+        lines.append("")
+    lines.append("[What looks after each sentence of the contract](coverage.md)")
+    return {
+        "README.md": "\n".join(lines) + "\n",
+        "coverage.md": coverage(),
+        **{f"{rule.id}.md": page(rule) for rule in all_rules()},
+    }
