@@ -1,0 +1,79 @@
+"""The first process of a sandbox: lets the two servers in, starts the command, and ends with it.
+
+Runs with the standard library alone. ``inside.py CONFIGURATION -- PROGRAM ARGUMENT ...``; the configuration is JSON
+with ``doors`` (port -> path of a Unix socket) and ``file_bytes``.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+_CHUNK = 1 << 16
+
+
+def pump(source: socket.socket, target: socket.socket) -> None:
+    """Copy bytes until one side ends."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(_CHUNK):
+            target.sendall(data)
+    for end in (source, target):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+def join(left: socket.socket, right: socket.socket) -> None:
+    """Connect two sockets both ways until one of them ends."""
+    other = threading.Thread(target=pump, args=(right, left), daemon=True)
+    other.start()
+    pump(left, right)
+    other.join()
+    left.close()
+    right.close()
+
+
+def _enter(client: socket.socket, path: str) -> None:
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        server.connect(path)
+    except OSError:
+        client.close()
+        server.close()
+        return
+    join(client, server)
+
+
+def _door(listener: socket.socket, path: str) -> None:
+    while True:
+        client, _ = listener.accept()
+        threading.Thread(target=_enter, args=(client, path), daemon=True).start()
+
+
+def main() -> int:
+    """Return the exit status of the command; a signal's number plus 128 where one ended it."""
+    configuration, separator, *command = sys.argv[1:]
+    assert separator == "--"
+    asked = json.loads(configuration)
+    for port, path in asked["doors"].items():
+        listener = socket.create_server(("127.0.0.1", int(port)))
+        threading.Thread(target=_door, args=(listener, path), daemon=True).start()
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["file_bytes"], asked["file_bytes"]))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    process = subprocess.Popen(command, preexec_fn=limit, stdin=subprocess.DEVNULL)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda got, _: process.send_signal(got))
+    status = process.wait()
+    sys.stdout.flush()
+    return status if status >= 0 else 128 - status
+
+
+if __name__ == "__main__":
+    os._exit(main())  # threads at doors do not hold it up

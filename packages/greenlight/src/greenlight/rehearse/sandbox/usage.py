@@ -1,0 +1,58 @@
+"""What the processes of a sandbox use, read from outside."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Resident memory in bytes (shared pages counted once per process), and processes and threads together."""
+
+    memory_bytes: int
+    processes: int
+
+
+def usage(root: int) -> Usage:
+    """Return what a process and all its descendants use."""
+    children: dict[int, list[int]] = {}
+    facts: dict[int, tuple[int, int]] = {}
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = Path(entry.path, "stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            continue  # it has ended
+        number = int(entry.name)
+        children.setdefault(int(fields[1]), []).append(number)
+        facts[number] = (int(fields[21]) * _PAGE, int(fields[17]))
+    memory = threads = 0
+    waiting = [root]
+    while waiting:
+        number = waiting.pop()
+        resident, own = facts.get(number, (0, 0))
+        memory, threads = memory + resident, threads + own
+        waiting += children.get(number, [])
+    return Usage(memory, threads)
+
+
+def disk_bytes(folder: Path) -> int:
+    """Return the bytes that lie below a folder; links are not followed."""
+    total = 0
+    waiting = [str(folder)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+        except OSError:
+            continue  # it was removed meanwhile
+    return total
