@@ -17,7 +17,16 @@ import pytest
 from greenlight.errors import GreenlightError
 from greenlight.rehearse.sandbox import Limits, Sandbox, Stop, View, box
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
+
+def why_not():
+    try:
+        box.require()
+    except GreenlightError as error:
+        return str(error)
+    return ""
+
+
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "a sandbox can be had")
 
 
 @pytest.fixture(scope="module")
