@@ -65,14 +65,31 @@ def review(
     isolated: Annotated[
         bool, typer.Option("--isolated", help="Heed neither [tool.greenlight] nor comments in the code.")
     ] = False,
+    judge_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask a language model for opinions: an OpenAI-compatible address; key in GREENLIGHT_JUDGE_KEY."
+        ),
+    ] = None,
+    judge_model: Annotated[str | None, typer.Option(help="The model that is asked.")] = None,
 ) -> None:
     """Read an experiment against the contract: exit status 0 ready, 1 not ready, 2 the review could not be made."""
+    from greenlight.gate import Request, reviewed
     from greenlight.report import forms
-    from greenlight.review.gate import Request, reviewed
 
     if form not in forms():
         raise GreenlightError(f"--format {form}: it is {', '.join(forms())}; choose one")
-    asked = Request(path, tuple(select or ()), tuple(ignore or ()), baseline, update_baseline, fix, isolated)
+    asked = Request(
+        path,
+        tuple(select or ()),
+        tuple(ignore or ()),
+        baseline,
+        update_baseline,
+        fix,
+        isolated,
+        judge_url,
+        judge_model,
+    )
     document = reviewed(asked, colour=output is None and sys.stdout.isatty())
     _print(forms()[form](document), output)
     raise typer.Exit(document.verdict.exit_status)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from greenlight.contract.submission import Submission, submission
 from greenlight.errors import GreenlightError
@@ -14,6 +17,10 @@ from greenlight.review.registry import all_rules, matching
 from greenlight.review.rule import Rule
 from greenlight.review.settings import Settings, settings_for
 from greenlight.review.suppression import without_reason
+from greenlight.review.verdict import Verdict
+
+if TYPE_CHECKING:
+    from greenlight.judge import Opinion
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,8 @@ class Request:
         The file of known findings, and whether it is written instead of read.
     fix
         Whether safe edits are made; only in a folder.
+    judge_url, judge_model
+        An OpenAI-compatible endpoint and its model, to be asked for opinions; both or none.
     isolated
         True heeds neither ``[tool.greenlight]`` nor comments: what a gate over somebody else's code wants.
     """
@@ -41,6 +50,8 @@ class Request:
     update_baseline: bool = False
     fix: bool = False
     isolated: bool = False
+    judge_url: str | None = None
+    judge_model: str | None = None
 
 
 def reviewed(request: Request, *, colour: bool = False) -> Document:
@@ -69,7 +80,37 @@ def reviewed(request: Request, *, colour: bool = False) -> Document:
         notes.append(f"{len(verdict.findings)} findings written to {file}")
     if not request.isolated:
         notes += [f"{place} gives no reason and takes nothing out" for place in without_reason(subject)]
-    return Document(verdict, rules, subject.files, colour, tuple(notes))
+    opinions: tuple[Opinion, ...] = ()
+    if request.judge_url is not None or request.judge_model is not None:
+        verdict, opinions = _judged(subject, verdict, request, notes)
+    return Document(verdict, rules, subject.files, colour, tuple(notes), opinions)
+
+
+def _judged(
+    subject: Submission, verdict: Verdict, request: Request, notes: list[str]
+) -> tuple[Verdict, tuple[Opinion, ...]]:
+    """Return the verdict, and what a judge thinks; a judge that gives no answer leaves the verdict *not ready*."""
+    from greenlight.judge import KEY_VARIABLE, ask
+
+    if request.judge_url is None or request.judge_model is None:
+        missing = "--judge-url" if request.judge_url is None else "--judge-model"
+        raise GreenlightError(f"{missing} is missing: a judge is an address and a model; give both")
+    asked = ask(
+        subject,
+        verdict.findings,
+        base_url=request.judge_url,
+        model=request.judge_model,
+        key=os.environ.get(KEY_VARIABLE),
+    )
+    if asked.failure is not None:
+        return dataclasses.replace(verdict, unanswered=(asked.failure,)), ()
+    if asked.discarded:
+        notes.append(
+            f"{asked.discarded} opinions of the judge were discarded: what they quote does not stand in the code"
+        )
+    if asked.left_out:
+        notes.append(f"the judge did not see all of {', '.join(asked.left_out)}")
+    return verdict, asked.opinions
 
 
 def _chosen(request: Request, settings: Settings) -> tuple[Rule, ...]:

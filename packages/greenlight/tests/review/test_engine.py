@@ -1,12 +1,16 @@
+import ast
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from greenlight.contract.submission import Submission
+from greenlight.review import engine
 from greenlight.review.criteria import Criterion
 from greenlight.review.engine import review
 from greenlight.review.finding import Edit, Severity
 from greenlight.review.mending import mended
+from greenlight.review.module import Module
 from greenlight.review.rule import NotApplicable, NotChecked, Rule
 from greenlight.review.verdict import State
 
@@ -96,3 +100,12 @@ def test_an_edit_is_kept_only_if_its_finding_goes_and_no_other_comes():
     assert [finding.line for finding in gone] == [3]
     once = dataclasses.replace(HANDED_IN, files={"src/train.py": b"a = 1\n"})
     assert mended(once, [rule_that(misled), rule_that(doubles, "GL402")], heed_comments=True) == ({}, [])
+
+
+def test_walking_a_node_gives_what_the_standard_librarys_walk_gives():
+    module = Module("src/a.py", Path(engine.__file__).read_bytes())
+    for node in module.nodes:
+        assert set(module.walk(node)) == set(ast.walk(node))
+    assert len(module.nodes) == len(list(ast.walk(module.tree)))
+    lines = [node.lineno for node in module.nodes if isinstance(node, ast.stmt)]
+    assert lines == sorted(lines)

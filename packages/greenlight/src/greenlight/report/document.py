@@ -32,6 +32,23 @@ class Explained(Protocol):
     def remedy(self) -> str: ...  # noqa: D102
 
 
+class Opined(Protocol):
+    """An opinion about a line: marked as that everywhere, and never a finding."""
+
+    @property
+    def path(self) -> str: ...  # noqa: D102
+    @property
+    def line(self) -> int: ...  # noqa: D102
+    @property
+    def quote(self) -> str: ...  # noqa: D102
+    @property
+    def criterion(self) -> Criterion: ...  # noqa: D102
+    @property
+    def issue(self) -> str: ...  # noqa: D102
+    @property
+    def suggestion(self) -> str: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class Document:
     """The verdict with what is needed to print it.
@@ -48,6 +65,8 @@ class Document:
         Whether the reader is a terminal.
     notes
         What else the reader has to know, one sentence each.
+    opinions
+        What a judge thinks, where one was asked.
     """
 
     verdict: Verdict
@@ -55,6 +74,7 @@ class Document:
     files: Mapping[str, bytes]
     colour: bool = False
     notes: tuple[str, ...] = ()
+    opinions: tuple[Opined, ...] = ()
     _lines: dict[str, list[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property

@@ -17,6 +17,11 @@ def render(document: Document) -> str:
         if criterion.asked and criterion.state in (State.NOT_CHECKED, State.CHECKER_ERROR):
             text = f"{criterion.criterion.title}: {criterion.state}: {'; '.join(criterion.reasons)}"
             lines.append(f"::error title=greenlight::{_data(text)}")
+    lines += [f"::error title=greenlight::{_data(reason)}" for reason in verdict.unanswered]
+    lines += [
+        f"::notice file={_property(o.path)},line={o.line},title=opinion::{_data(f'{o.issue}; {o.suggestion}')}"
+        for o in document.opinions
+    ]
     return "".join(line + "\n" for line in lines)
 
 

@@ -33,6 +33,18 @@ def render(document: Document) -> str:
         "findings": [_finding(finding, document) for finding in verdict.findings],
         "suppressed": verdict.suppressed,
         "in_baseline": verdict.known,
+        "opinions": [
+            {
+                "path": o.path,
+                "line": o.line,
+                "quote": o.quote,
+                "criterion": int(o.criterion),
+                "issue": o.issue,
+                "suggestion": o.suggestion,
+            }
+            for o in document.opinions
+        ],
+        "unanswered": list(verdict.unanswered),
         "notes": list(document.notes),
     }
     return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -51,6 +63,7 @@ def _issue(document: Document) -> str:
             lines.append(
                 f"Criterion {int(criterion.criterion)} ({criterion.criterion.title}): {criterion.state}: {reasons}"
             )
+    lines += [f"Not checked, though asked for: {reason}" for reason in verdict.unanswered]
     return "\n".join(lines)
 
 

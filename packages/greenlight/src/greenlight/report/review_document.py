@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from greenlight.report.document import Document
+from greenlight.report.document import Document, Opined
 from greenlight.review.finding import Finding
 from greenlight.review.verdict import State
 
@@ -18,6 +18,8 @@ def render(document: Document) -> str:
     parts = [f"# Review: {verdict.subject}", f"**Decision:** {decision}", f"**Summary:**\n{_summary(document)}"]
     if verdict.findings:
         parts += ["---", "**Detailed Feedback:**", *(_feedback(finding, document) for finding in verdict.findings)]
+    if document.opinions:
+        parts += ["---", "**Opinions of a language model, not proven:**", *map(_opinion, document.opinions)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -42,6 +44,7 @@ def _summary(document: Document) -> str:
             sentences.append(
                 f"Criterion {int(criterion.criterion)} ({criterion.criterion.title}) is {criterion.state}: {reasons}."
             )
+    sentences += [f"Not checked, though asked for: {reason}." for reason in verdict.unanswered]
     sentences.append("What only a run can show was not looked at.")
     return " ".join(sentences)
 
@@ -49,7 +52,7 @@ def _summary(document: Document) -> str:
 def _feedback(finding: Finding, document: Document) -> str:
     rule = document.by_id.get(finding.rule)
     title = rule.name.replace("-", " ").capitalize() if rule else finding.rule
-    reasoning = f"{rule.summary} {rule.why}" if rule else "An opinion."
+    reasoning = f"{rule.summary} {rule.why}" if rule else finding.remedy
     return "\n".join(
         [
             f"*   **Finding:** {title} ({finding.rule}, {finding.severity})",
@@ -57,5 +60,16 @@ def _feedback(finding: Finding, document: Document) -> str:
             f"    *   **Issue:** {finding.message}",
             f"    *   **Suggestion:** {finding.remedy}",
             f"    *   **Reasoning:** {reasoning}",
+        ]
+    )
+
+
+def _opinion(opinion: Opined) -> str:
+    return "\n".join(
+        [
+            f"*   **Opinion** on criterion {int(opinion.criterion)} ({opinion.criterion.title})",
+            f"    *   **File:** `{opinion.path}`, line {opinion.line}",
+            f"    *   **Issue:** {opinion.issue}",
+            f"    *   **Suggestion:** {opinion.suggestion}",
         ]
     )

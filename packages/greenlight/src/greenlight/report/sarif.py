@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from greenlight import __version__
-from greenlight.report.document import Document, Explained
+from greenlight.report.document import Document, Explained, Opined
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.verdict import State
 
@@ -26,7 +26,7 @@ def render(document: Document) -> str:
         },
         "invocations": [
             {
-                "executionSuccessful": not any(c.state is State.CHECKER_ERROR for c in troubles),
+                "executionSuccessful": verdict.exit_status != 2,
                 "toolExecutionNotifications": [
                     {
                         "level": "error" if c.state is State.CHECKER_ERROR else "warning",
@@ -34,12 +34,16 @@ def render(document: Document) -> str:
                     }
                     for c in troubles
                     for reason in (c.reasons or ("no reason given",))
-                ],
+                ]
+                + [{"level": "error", "message": {"text": reason}} for reason in verdict.unanswered],
             }
         ],
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The experiment's folder."}}},
-        "results": [_result(finding, document, positions) for finding in verdict.findings],
+        "results": [
+            *(_result(finding, document, positions) for finding in verdict.findings),
+            *map(_opinion, document.opinions),
+        ],
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
 
@@ -78,6 +82,22 @@ def _result(finding: Finding, document: Document, positions: dict[str, int]) -> 
     if finding.rule in positions:
         result["ruleIndex"] = positions[finding.rule]
     return result
+
+
+def _opinion(opinion: Opined) -> dict[str, Any]:
+    return {
+        "ruleId": "opinion",
+        "level": "note",
+        "message": {"text": f"opinion: {opinion.issue}; {opinion.suggestion}"},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": _uri(opinion.path), "uriBaseId": "%SRCROOT%"},
+                    "region": {"startLine": opinion.line},
+                }
+            }
+        ],
+    }
 
 
 def _uri(path: str) -> str:

@@ -37,6 +37,13 @@ def render(document: Document) -> str:
         for finding in findings:
             _print_finding(console, finding, document)
         console.print()
+    for opinion in document.opinions:
+        console.print(
+            f"[bold]{escape(opinion.path)}[/bold]:{opinion.line} [cyan]opinion[/]: {escape(opinion.issue)}",
+            soft_wrap=True,
+        )
+        console.print(f"        [dim]|[/dim] {escape(opinion.quote)}", soft_wrap=True)
+        console.print(f"        [dim]=[/dim] {escape(opinion.suggestion)}\n", soft_wrap=True)
     console.print(_criteria(document))
     for note in document.notes:
         console.print(escape(note), style="dim", soft_wrap=True)
@@ -112,7 +119,8 @@ def _conclusion(document: Document) -> str:
     fixable = sum(1 for finding in verdict.findings if finding.edits)
     if fixable:
         aside.append(f"{fixable} can be mended by --fix")
+    aside += [f"not checked, though asked for: {reason}" for reason in verdict.unanswered]
     told = f" ({', '.join(aside)})" if aside else ""
     if verdict.is_code_ready:
-        return f"\n[bold green]ready[/]: {counted} by {len(document.rules)} rules{told}"
-    return f"\n[bold red]not ready[/]: {counted} by {len(document.rules)} rules{told}"
+        return f"\n[bold green]ready[/]: {counted} by {len(document.rules)} rules{escape(told)}"
+    return f"\n[bold red]not ready[/]: {counted} by {len(document.rules)} rules{escape(told)}"

@@ -66,18 +66,57 @@ class Module:
 
     @cached_property
     def nodes(self) -> tuple[ast.AST, ...]:
-        """Every node, parents before children, in order of the text as far as siblings go."""
-        found: list[ast.AST] = []
+        """Every node in order of the text: parents before children, children before later siblings."""
+        return tuple(self._tree[0])
+
+    @property
+    def _parents(self) -> dict[ast.AST, ast.AST]:
+        return self._tree[1]
+
+    @property
+    def _scopes(self) -> dict[ast.AST, Scope]:
+        return self._tree[2]
+
+    @cached_property
+    def _tree(self) -> tuple[list[ast.AST], dict[ast.AST, ast.AST], dict[ast.AST, Scope]]:
+        """Walk the tree once: its nodes, and for each the node and the scope around it."""
+        nodes: list[ast.AST] = []
+        parents: dict[ast.AST, ast.AST] = {}
+        scopes: dict[ast.AST, Scope] = {}
         waiting: list[ast.AST] = [self.tree]
         while waiting:  # no recursion: a subject may nest as deeply as it likes
             node = waiting.pop()
-            found.append(node)
-            waiting.extend(reversed(list(ast.iter_child_nodes(node))))
-        return tuple(found)
+            nodes.append(node)
+            own = node if isinstance(node, _SCOPES) else scopes[node]
+            children = list(ast.iter_child_nodes(node))
+            for child in children:
+                parents[child], scopes[child] = node, own
+            children.reverse()
+            waiting.extend(children)
+        return nodes, parents, scopes
+
+    def walk(self, node: ast.AST) -> tuple[ast.AST, ...]:
+        """Return a node and everything in it, in order of the text; what ``ast.walk`` yields, without walking."""
+        first = self._places.get(node)
+        if first is None:
+            return tuple(ast.walk(node))  # a node of another tree
+        return self.nodes[first : self._ends[node]]
 
     @cached_property
-    def _parents(self) -> dict[ast.AST, ast.AST]:
-        return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
+    def _places(self) -> dict[ast.AST, int]:
+        return {node: place for place, node in enumerate(self.nodes)}
+
+    @cached_property
+    def _ends(self) -> dict[ast.AST, int]:
+        """For each node the place after the last one in it."""
+        ends: dict[ast.AST, int] = {}
+        for place in range(len(self.nodes) - 1, -1, -1):
+            node = self.nodes[place]
+            end = ends.setdefault(node, place + 1)
+            around = self._parents.get(node)
+            if around is not None:
+                ends[around] = max(ends.get(around, 0), end)
+        return ends
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """Return the node around a node; None for the module."""
@@ -92,10 +131,7 @@ class Module:
 
     def scope(self, node: ast.AST) -> Scope:
         """Return the function, class, lambda or module that a node stands in."""
-        for around in self.ancestors(node):
-            if isinstance(around, _SCOPES):
-                return around
-        return self.tree
+        return self._scopes.get(node, self.tree)
 
     def function_around(self, node: ast.AST) -> Function | None:
         """Return the innermost function that a node stands in; None at module level."""
@@ -190,25 +226,19 @@ class Module:
             scope = self.scope(scope)
         return False
 
-    @cached_property
-    def _bindings(self) -> dict[ast.AST, frozenset[str]]:
-        return {}
-
     def _bound(self, scope: ast.AST) -> frozenset[str]:
         """Return the names that a scope binds itself, parameters included, imports excluded."""
-        known = self._bindings.get(scope)
-        if known is None:
-            names = set()
-            if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-                names |= {a.arg for a in parameters(scope)}
-            if not isinstance(scope, ast.Lambda):
-                names |= {
-                    n.id
-                    for n in ast.walk(scope)
-                    if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and self.scope(n) is scope
-                }
-            known = self._bindings[scope] = frozenset(names)
-        return known
+        return self._bindings.get(scope, frozenset())
+
+    @cached_property
+    def _bindings(self) -> dict[ast.AST, frozenset[str]]:
+        names: dict[ast.AST, set[str]] = {}
+        for node in self.nodes:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.setdefault(self.scope(node), set()).add(node.id)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                names.setdefault(node, set()).update(a.arg for a in parameters(node))
+        return {scope: frozenset(bound) for scope, bound in names.items()}
 
     def calls(self, *names: str) -> Iterator[ast.Call]:
         """Yield the calls of functions by full dotted name; a name that ends in ``.*`` is everything below it."""

@@ -47,6 +47,8 @@ class Verdict:
         One entry for each of the nine, in their order.
     suppressed, known
         How many findings a comment or the baseline took out.
+    unanswered
+        Why somebody who was asked beside the rules gave no answer, one line each.
     """
 
     subject: str
@@ -54,17 +56,18 @@ class Verdict:
     criteria: tuple[CriterionVerdict, ...]
     suppressed: int = 0
     known: int = 0
+    unanswered: tuple[str, ...] = ()
 
     @property
     def is_code_ready(self) -> bool:
         """Whether every criterion passes or does not apply, and nothing that was asked for went unchecked."""
-        return not self.findings and all(
-            c.state in (State.PASS, State.NOT_APPLICABLE) or not c.asked for c in self.criteria
-        )
+        if self.findings or self.unanswered:
+            return False
+        return all(c.state in (State.PASS, State.NOT_APPLICABLE) or not c.asked for c in self.criteria)
 
     @property
     def exit_status(self) -> int:
         """0 for ready, 1 for not ready, 2 where the gate itself could not do its work."""
-        if any(c.state is State.CHECKER_ERROR for c in self.criteria):
+        if self.unanswered or any(c.state is State.CHECKER_ERROR for c in self.criteria):
             return 2
         return 0 if self.is_code_ready else 1

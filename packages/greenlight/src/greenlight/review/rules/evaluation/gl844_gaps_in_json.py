@@ -1,0 +1,111 @@
+"""GL844: NaN reaches a JSON file."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from greenlight.review.criteria import Criterion
+from greenlight.review.engines.metrics import Metrics
+from greenlight.review.engines.written import parts, written
+from greenlight.review.finding import Finding, Severity
+from greenlight.review.rule import Rule
+from greenlight.review.subject import Subject
+
+_CLEANING = frozenset(
+    {
+        "fillna",
+        "dropna",
+        "isnan",
+        "isna",
+        "notna",
+        "notnull",
+        "isnull",
+        "where",
+        "replace",
+        "isfinite",
+        "nan_to_num",
+        "allow_nan",
+    }
+)
+
+
+class GapsInJson(Rule):
+    """The history goes into JSON with NaN wherever a row lacks a key; NaN is not JSON."""
+
+    id = "GL844"
+    name = "gaps-in-json"
+    criterion = Criterion.EVALUATION
+    severity = Severity.MINOR
+    sentences = ("8.16", "8.5")
+    summary = "The history goes into JSON with NaN wherever a row lacks a key; NaN is not JSON."
+    why = (
+        "Rows that were logged by different calls have different columns; pandas fills the gaps with NaN, "
+        "json.dump writes them as NaN, and strict parsers reject the file."
+    )
+    remedy = "Write the rows without the missing values, or null for them."
+    valid = (
+        {
+            "src/train.py": """
+            import wandb
+
+            def train(cfg, epochs):
+                wandb.init(id=cfg.run_id, project=cfg.wandb.project)
+                for loss in epochs:
+                    wandb.log({"loss": loss})
+                    wandb.log({"accuracy": 1 - loss})
+        """,
+            "src/evaluate.py": """
+            import json
+            import wandb
+
+            def export(path, file):
+                history = wandb.Api().run(path).history(samples=10000)
+                json.dump(history.astype(object).where(history.notna(), None).to_dict("records"), file)
+        """,
+        },
+    )
+    invalid = (
+        {
+            "src/train.py": """
+            import wandb
+
+            def train(cfg, epochs):
+                wandb.init(id=cfg.run_id, project=cfg.wandb.project)
+                for loss in epochs:
+                    wandb.log({"loss": loss})
+                    wandb.log({"accuracy": 1 - loss})
+        """,
+            "src/evaluate.py": """
+            import json
+            import wandb
+
+            def export(path, file):
+                history = wandb.Api().run(path).history(samples=10000)
+                json.dump({"history": history.to_dict(orient="list")}, file)
+        """,
+        },
+    )
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Yield what is wrong."""
+        metrics = subject.derived(Metrics)
+        readback = metrics.readback
+        module = readback.module
+        if module is None or not metrics.is_complete or readback.words & _CLEANING:
+            return
+        if len({frozenset(key.name for key in row.keys) for row in metrics.rows}) < 2:
+            return
+        for row in metrics.rows:
+            if isinstance(row.node, ast.Call) and (len(row.node.args) > 1 or row.node.keywords):
+                return  # a step in common can make one row of several calls
+        for call, content in written(readback):
+            for node in parts(readback, content):
+                if readback.kind(node) == "history-dict":
+                    yield self.at(
+                        module,
+                        call,
+                        f"{module.source(node)} has NaN where a row lacks a key, and NaN is not JSON",
+                        "replace NaN by None first, or write the rows of run.scan_history()",
+                    )
+                    return

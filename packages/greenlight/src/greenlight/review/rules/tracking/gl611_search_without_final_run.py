@@ -1,0 +1,115 @@
+"""GL611: the best parameters of the search are not used."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from greenlight.review.criteria import Criterion
+from greenlight.review.engines.training import Training
+from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import Module
+from greenlight.review.rule import NotApplicable, Rule
+from greenlight.review.subject import Subject
+
+_BEST = frozenset({"best_params", "best_trial", "best_trials", "trials", "trials_dataframe", "get_trials"})
+_SHOW = frozenset({"print", "pprint", "info", "debug", "warning", "log", "rule", "echo", "dump", "dumps", "write"})
+
+
+def _only_shown(module: Module, node: ast.AST) -> bool:
+    """Return whether a value goes into a printed or logged text and nowhere else."""
+    for around in module.ancestors(node):
+        if isinstance(around, ast.Call):
+            func = around.func
+            name = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
+            if name in _SHOW:
+                return True
+        if isinstance(around, ast.stmt):
+            return False
+    return False
+
+
+def _handed_on(module: Module, study: ast.Name) -> bool:
+    """Return whether a study is returned, stored or given to a call."""
+    scope = module.scope(study)
+    for node in ast.walk(scope):
+        if isinstance(node, ast.Name) and node.id == study.id and isinstance(node.ctx, ast.Load):
+            around = module.parent(node)
+            if not isinstance(around, ast.Attribute) and not _only_shown(module, node):
+                return True
+    return not isinstance(scope, ast.FunctionDef | ast.Module)
+
+
+class SearchWithoutFinalRun(Rule):
+    """The search's best parameters are never used, so what is recorded is the last trial, not the best one."""
+
+    id = "GL611"
+    name = "search-without-final-run"
+    criterion = Criterion.TRACKING
+    severity = Severity.MAJOR
+    sentences = ("6.5", "7.4")
+    summary = "The search's best parameters are never used, so what is recorded is the last trial, not the best one."
+    why = "Seen in a real experiment: four trials, no fifth training; best_params was only printed."
+    remedy = "Put study.best_params into the configuration after the search and train the final run with it."
+    valid = (
+        {
+            "src/train.py": """
+            import optuna
+
+            def search(cfg, objective):
+                study = optuna.create_study(direction=cfg.optuna.direction)
+                study.optimize(objective, n_trials=cfg.optuna.n_trials)
+                print(study.best_params)
+                return study.best_params
+        """,
+        },
+        {
+            "src/train.py": """
+            import optuna
+
+            def search(cfg, objective, apply):
+                study = optuna.create_study()
+                study.optimize(objective, n_trials=cfg.optuna.n_trials)
+                apply(cfg, study)
+        """,
+        },
+    )
+    invalid = (
+        {
+            "src/train.py": """
+            import optuna
+
+            def main(cfg, objective):
+                study = optuna.create_study()
+                study.optimize(objective, n_trials=cfg.optuna.n_trials)
+                print(f"best {study.best_value} with {study.best_params}")
+        """,
+        },
+    )
+
+    def check(self, subject: Subject) -> Iterator[Finding]:
+        """Yield what is wrong."""
+        training = subject.derived(Training)
+        if not training.optimize:
+            raise NotApplicable("there is no Optuna search")
+        if not training.is_seen:
+            return
+        for module in training.modules:
+            for node in module.nodes:
+                if isinstance(node, ast.Attribute) and node.attr in _BEST and not _only_shown(module, node):
+                    return
+                if isinstance(node, ast.Constant) and node.value in _BEST:
+                    return
+        for place in training.optimize:
+            call = place.node
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
+                return
+            if not isinstance(call.func.value, ast.Name) or _handed_on(place.module, call.func.value):
+                return
+        place = training.optimize[0]
+        yield self.at(
+            place.module,
+            place.node,
+            f"after {place.module.source(place.node)} nothing uses the best parameters: there is no final run",
+            "apply study.best_params to the configuration and train once more, with W&B on",
+        )
