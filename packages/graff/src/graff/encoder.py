@@ -1,4 +1,4 @@
-"""The planner's own small network: a graph-recurrent encoder over blocks and a linear decoder."""
+"""The planner's own small network: a graph-recurrent encoder over blocks and a linear decoder of three heads."""
 
 import math
 
@@ -11,6 +11,8 @@ HIDDEN = 16
 # Measured on the embedded model at a tenth of the best rate: with a sixteenth, the residual swung by two units as
 # features came and went; with a third of that it settles, at the same loss.
 _SHARE = 1.0 / (3 * HIDDEN)
+# Half of log 2: what it bounds lies within log 2 of its own mean, so that a factor of 2 holds after centring too.
+_MULTIPLIER_LIMIT = math.log(2.0) / 2.0
 
 
 class TrajectoryEncoder(nn.Module):
@@ -59,11 +61,12 @@ class TrajectoryEncoder(nn.Module):
 
 
 class LinearDecoder(nn.Module):
-    """One linear map from the mean state to the log residual of the learning rate, bounded by a soft limit.
+    """Linear maps from the state to the log residual of the learning rate and to the multipliers of blocks and tokens.
 
     ``log residual = c tanh(z / c)`` with ``z = w . mean(h) / 48 + bias``; zero weights are a residual of exactly 1.
     The state enters divided by three times its size, so that one step of Adam moves ``z`` at most a third as far
-    through the state as through the bias.
+    through the state as through the bias. The other two heads have no bias, and zero weights are multipliers of
+    exactly 1.
 
     Parameters
     ----------
@@ -76,11 +79,30 @@ class LinearDecoder(nn.Module):
         self.limit = math.log(bound)
         self.weight = nn.Parameter(torch.zeros(HIDDEN))
         self.bias = nn.Parameter(torch.zeros(()))
+        self.block_weight = nn.Parameter(torch.zeros(HIDDEN))
+        self.token_weight = nn.Parameter(torch.zeros(HIDDEN))
 
     def forward(self, state: Tensor) -> Tensor:
         """Return the log residual, a scalar, from the state of shape (N, 16)."""
         z = self.weight @ (state.mean(0) * _SHARE) + self.bias
         return self.limit * torch.tanh(z / self.limit)
+
+    def log_multipliers(self, state: Tensor) -> Tensor:
+        """Return the logarithm of each block's multiplier, shape (N,), double precision, from the state (N, 16).
+
+        Its mean is zero, and no multiplier is above 2 or below a half.
+        """
+        z = ((state - state.mean(0)) * _SHARE) @ self.block_weight
+        bounded = (_MULTIPLIER_LIMIT * torch.tanh(z / _MULTIPLIER_LIMIT)).double()
+        return bounded - bounded.mean()
+
+    def token_direction(self, state: Tensor) -> Tensor:
+        """Return what ``token_weight`` is multiplied with, shape (16,), from the state of shape (N, 16)."""
+        return state.mean(0) * _SHARE
+
+    def take(self, weights: dict[str, Tensor]) -> None:
+        """Load weights; a head that they do not have is zero, as in files from before there was one."""
+        self.load_state_dict({key: torch.zeros(HIDDEN) for key in ("block_weight", "token_weight")} | weights)
 
     @torch.no_grad()
     def centre(self, state: Tensor) -> None:

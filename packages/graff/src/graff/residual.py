@@ -20,6 +20,9 @@ _LARGEST = 10.0  # in units of that scale
 # from another run made the model collapse at ten times the best rate. Until the features have settled the prior
 # stands, and the offset is set so that learning starts from it.
 _SETTLING_STEPS = 5
+# Decoupled decay of the multipliers' weights: Adam's steps add up to about 15 over a run, so that without a gradient
+# they fall by exp(-1.5). No multiplier has been seen to help, so they have to earn their distance from 1.
+_PULL = 0.1
 
 
 class LearnedResidual:
@@ -35,9 +38,13 @@ class LearnedResidual:
         False freezes all weights.
     seed
         Seed of the initial weights.
+    block_multipliers
+        True reads a multiplier for each block as well.
     """
 
-    def __init__(self, adjacency: Tensor, *, bound: float, learn: bool, seed: int) -> None:
+    def __init__(
+        self, adjacency: Tensor, *, bound: float, learn: bool, seed: int, block_multipliers: bool = False
+    ) -> None:
         self.encoder = TrajectoryEncoder(torch.Generator().manual_seed(seed))
         self.decoder = LinearDecoder(bound)
         self.failures = 0
@@ -46,19 +53,25 @@ class LearnedResidual:
         self._learns = learn
         self._outer = torch.optim.Adam(
             [
-                {"params": list(self.decoder.parameters()), "pace": 1.0},
+                {"params": [self.decoder.weight, self.decoder.bias], "pace": 1.0},
                 {"params": list(self.encoder.parameters()), "pace": _ENCODER_PACE},
             ],
             lr=0.0,
         )
+        heads = [self.decoder.block_weight, self.decoder.token_weight]
+        self._heads = torch.optim.AdamW(heads, lr=0.0, weight_decay=_PULL)
+        self._has_blocks = block_multipliers
         self._previous = torch.zeros(adjacency.shape[0], HIDDEN)  # the state that entered the last step
         self._state = self._previous  # the state that left it, with its graph
         self._features: Tensor | None = None
         self._residual: Tensor | None = None
+        self._log_multipliers: Tensor | None = None  # of the blocks
         self._log_scale: float | None = None  # of the gradients
+        self._block_scale: float | None = None
+        self._token_scale: float | None = None
 
-    def learn(self, gradient: float, pace: float) -> None:
-        """Follow the gradient of the objective by the last log residual.
+    def learn(self, gradient: float, pace: float, by_block: Tensor | None = None) -> None:
+        """Follow the gradient of the objective by the last log residual, and by the last log multipliers.
 
         Parameters
         ----------
@@ -66,19 +79,64 @@ class LearnedResidual:
             Derivative of the objective by the log residual that :meth:`next` returned last.
         pace
             How far Adam moves a weight of ``W`` by one step.
+        by_block
+            Derivative by each block's own log multiplier, as if no other moved, shape (N,).
         """
         if not self._learns or self._residual is None or not math.isfinite(gradient) or gradient == 0.0:
             return
-        log_size = math.log(abs(gradient))
-        before = log_size if self._log_scale is None else self._log_scale
-        self._log_scale = _SCALE_DECAY * before + (1.0 - _SCALE_DECAY) * log_size
-        gradient = math.copysign(min(_LARGEST, math.exp(log_size - self._log_scale)), gradient)
+        self._log_scale, size = _scaled(self._log_scale, abs(gradient))
+        ends = [self._residual]
+        gradients = [torch.tensor(math.copysign(size, gradient), dtype=self._residual.dtype)]
+        if by_block is not None and self._log_multipliers is not None:
+            norm = float(by_block.norm())
+            if math.isfinite(norm) and norm > 0.0:
+                self._block_scale, size = _scaled(self._block_scale, norm)
+                ends.append(self._log_multipliers)
+                gradients.append(by_block.to(self._log_multipliers) * (size / norm))
         for group in self._outer.param_groups:
             group["lr"] = pace * group["pace"]
         self._outer.zero_grad(set_to_none=True)
-        torch.autograd.backward(self._residual, torch.tensor(gradient, dtype=self._residual.dtype))
+        self._clear_heads(pace)
+        torch.autograd.backward(ends, gradients)
         self._outer.step()
-        self._residual = None
+        self._heads.step()
+        self._residual = self._log_multipliers = None
+
+    def learn_tokens(self, gradient: Tensor, pace: float) -> None:
+        """Follow the gradient of the objective by the weights of the token head, shape (16,).
+
+        Parameters
+        ----------
+        gradient
+            Ignored where it is zero or not finite.
+        pace
+            How far Adam moves a weight by one step.
+        """
+        norm = float(gradient.norm())
+        if not self._learns or not math.isfinite(norm) or norm == 0.0:
+            return
+        self._token_scale, size = _scaled(self._token_scale, norm)
+        self._clear_heads(pace)
+        self.decoder.token_weight.grad = (gradient * (size / norm)).to(self.decoder.token_weight)
+        self._heads.step()
+
+    def _clear_heads(self, pace: float) -> None:
+        self._heads.param_groups[0]["lr"] = pace
+        self._heads.zero_grad(set_to_none=True)
+
+    @property
+    def multipliers(self) -> list[float] | None:
+        """The multiplier of each block for the step planned last, geometric mean 1; None without that head."""
+        if not self._has_blocks:
+            return None
+        with torch.no_grad():
+            return [float(s) for s in self.decoder.log_multipliers(self._state.detach()).exp()]
+
+    @torch.no_grad()
+    def token_slope(self) -> tuple[float, Tensor]:
+        """Return the token head's number for the next batch, and its derivative by the weights, shape (16,)."""
+        direction = self.decoder.token_direction(self._state.detach())
+        return float(self.decoder.token_weight @ direction), direction
 
     def next(self, features: Tensor) -> float:
         """Return the log residual for a step's standardised features, shape (N, 7)."""
@@ -92,12 +150,18 @@ class LearnedResidual:
             self._state = self.encoder(features, self._adjacency, self._previous)
             if self._settling > 0:
                 self.decoder.centre(self._state.detach())
-            self._residual = self.decoder(self._state)
-        value = float(self._residual.detach())
-        if math.isfinite(value):
+            self._decode()
+        assert self._residual is not None
+        value, multipliers = float(self._residual.detach()), self._log_multipliers
+        if math.isfinite(value) and (multipliers is None or bool(multipliers.detach().isfinite().all())):
             return value
         self._start_anew()
         return 0.0
+
+    def _decode(self) -> None:
+        # Always both and in this order: their gradients are added up in the order of the graph, to the last bit.
+        self._residual = self.decoder(self._state)
+        self._log_multipliers = self.decoder.log_multipliers(self._state) if self._has_blocks else None
 
     def _start_anew(self) -> None:
         """Put the prior in charge: a network that gives no number is replaced by one that changes nothing."""
@@ -105,17 +169,19 @@ class LearnedResidual:
         self.encoder.load_state_dict(TrajectoryEncoder(torch.Generator().manual_seed(self.failures)).state_dict())
         self.decoder.load_state_dict({key: torch.zeros_like(v) for key, v in self.decoder.state_dict().items()})
         self._outer.state.clear()
-        self._residual, self._state = None, torch.zeros_like(self._previous)
+        self._heads.state.clear()
+        self._residual = self._log_multipliers = None
+        self._state = torch.zeros_like(self._previous)
 
     def bound(self, log_bound: float) -> None:
         """Project ``W``, unless it is frozen, so that the log residual of this step is at most ``log_bound``."""
         if self._learns and self.decoder.project(self._state.detach(), log_bound) and self._residual is not None:
-            self._residual = self.decoder(self._state)
+            self._decode()
 
     def warm_start(self, weights: WarmStart) -> None:
         """Take over pre-trained weights; the first steps only find their offset."""
         self.encoder.load_state_dict(weights.encoder)
-        self.decoder.load_state_dict(weights.decoder)
+        self.decoder.take(weights.decoder)
         self._settling = _SETTLING_STEPS
 
     def learned(self, statistics: dict[str, Tensor]) -> WarmStart:
@@ -130,25 +196,39 @@ class LearnedResidual:
             "encoder": self.encoder.state_dict(),
             "decoder": self.decoder.state_dict(),
             "outer": self._outer.state_dict(),
+            "heads": self._heads.state_dict(),
             "previous": self._previous,
             "features": self._features,
             "pending": self._residual is not None,
             "failures": self.failures,
             "settling": self._settling,
             "log_scale": self._log_scale,
+            "block_scale": self._block_scale,
+            "token_scale": self._token_scale,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state, the pending graph included."""
         self.encoder.load_state_dict(state["encoder"])
-        self.decoder.load_state_dict(state["decoder"])
+        self.decoder.take(state["decoder"])
         self._outer.load_state_dict(state["outer"])
+        if "heads" in state:
+            self._heads.load_state_dict(state["heads"])
+            self._block_scale, self._token_scale = state["block_scale"], state["token_scale"]
         self.failures, self._settling = int(state["failures"]), 0
         self._log_scale = state["log_scale"]
         self._previous, self._features = state["previous"].clone(), state["features"]
-        self._state, self._residual = self._previous, None
+        self._state, self._residual, self._log_multipliers = self._previous, None, None
         if self._features is not None:
             self._evaluate(self._features)
             if not state["pending"]:
-                self._residual = None
+                self._residual = self._log_multipliers = None
         self._settling = int(state["settling"])
+
+
+def _scaled(log_scale: float | None, size: float) -> tuple[float, float]:
+    """Return the running logarithm of sizes with this one taken in, and the size in its units, cut to the largest."""
+    log_size = math.log(size)
+    before = log_size if log_scale is None else log_scale
+    after = _SCALE_DECAY * before + (1.0 - _SCALE_DECAY) * log_size
+    return after, min(_LARGEST, math.exp(log_size - after))

@@ -18,13 +18,15 @@ from graff.budget import Budget, Reading
 from graff.errors import GraffError
 from graff.features import BlockFacts, Standardizer, Surroundings, raw_features
 from graff.guard import StabilityGuard
-from graff.hypergradient import LastStep, dots
-from graff.planners._planner import Planner
-from graff.planners._report import Moment
+from graff.hypergradient import dots
+from graff.multipliers import ScaledStep
+from graff.planners._planner import Planner, selected
+from graff.planners._report import Moment, StepReport
 from graff.planners._shape import Progress, checked_warmup, linear, warm
 from graff.probes import Cadence
 from graff.regret import Regret
 from graff.residual import LearnedResidual
+from graff.tokens import TokenHead, responses
 from graff.warm_start import WarmStart, read_warm_start
 
 # The page's finding: a residual learns well when its rate times the number of steps is about 15. The seed's outer_lr
@@ -86,13 +88,33 @@ class Graff(Planner):
     zero_decoder
         True keeps ``W = 0`` and measures nothing: plain schedule-free averaging, or exactly the linear planner
         (ablation).
+    block_multipliers
+        True multiplies each block's part of every step by a number between a half and 2, of geometric mean 1, that is
+        learned like the rate. No effect was measured over six seeds, and it costs time.
+    token_multipliers
+        True weighs the tokens of a batch by their entropy after the first adapted layer, with mean 1 over each
+        micro-batch; the reported loss stays the unweighted mean. Implies ``entropy``. It is learned by every other
+        probe, which has to return the losses of its tokens. No effect was measured over six seeds, and it costs time.
+    entropy
+        True feeds the mean entropy after the first adapted layer to the encoder, unless :meth:`observe` told one.
+    entropy_positions
+        At how many counted positions of a micro-batch, drawn at random, the entropy is read.
     seed
-        Seed of the encoder's initial weights; the caller's random numbers are not touched.
+        Seed of the encoder's initial weights and of those positions; the caller's random numbers are not touched.
 
     Raises
     ------
     GraffError
-        For an option out of its range or a warm start that cannot be read.
+        For an option out of its range or a warm start that cannot be read; and at the first step, for token
+        multipliers in a loop that does not call :meth:`weigh`.
+
+    Notes
+    -----
+    A mask beside :meth:`weigh` stands where predictions are made: entropies are read from hidden states at those
+    positions.
+
+    With token multipliers the gradient of the next batch is that of its weighted loss, and so is everything that is
+    learned from it.
     """
 
     name: ClassVar[str] = "graff"
@@ -116,6 +138,10 @@ class Graff(Planner):
         budget_feature: bool = True,
         learn: bool = True,
         zero_decoder: bool = False,
+        block_multipliers: bool = False,
+        token_multipliers: bool = False,
+        entropy: bool = False,
+        entropy_positions: int = 64,
         seed: int = 0,
         max_grad_norm: float | None = None,
     ) -> None:
@@ -127,6 +153,7 @@ class Graff(Planner):
         _check("rho_guard", rho_guard, rho_guard > 0, "a positive number; use 1")
         _check("probe_share", probe_share, 0 <= probe_share < 1, "a share in [0, 1); use 0.02")
         _check("residual_bound", residual_bound, residual_bound > 1, "a factor above 1; use 30")
+        _check("entropy_positions", entropy_positions, entropy_positions >= 1, "a number of positions; use 64")
         self._warmup = checked_warmup(warmup_fraction)
         self._progress = Progress("time", None)
         self._travel = _TRAVEL * outer_lr / _REFERENCE_OUTER_LR
@@ -137,7 +164,11 @@ class Graff(Planner):
         adjacency = self.blocks.adjacency()
         self._standardizer = Standardizer(budget_feature=budget_feature)
         self._residual = LearnedResidual(
-            adjacency if graph_edges else torch.zeros_like(adjacency), bound=residual_bound, learn=learn, seed=seed
+            adjacency if graph_edges else torch.zeros_like(adjacency),
+            bound=residual_bound,
+            learn=learn,
+            seed=seed,
+            block_multipliers=block_multipliers,
         )
         if warm_start is not None:
             weights = read_warm_start(warm_start)
@@ -150,20 +181,51 @@ class Graff(Planner):
         if averaging:
             self._average = ScheduleFree(self._tensors, momentum_of(optimizer))
             without_momentum(optimizer)
-        self._last_step = LastStep(optimizer, self._tensors, self._groups, self._base_iterate)
+        self._last_step = ScaledStep(optimizer, self._tensors, self._groups, self._base_iterate)
         self._guard = StabilityGuard(optimizer, stability_guard=stability_guard, rho_guard=rho_guard)
         self._regret = Regret()
         self._entropy: float | Tensor | None = None
         self._log_residual = 0.0
+        self._multipliers: list[float] | None = None  # of the blocks, in the step planned last
         self._clipped = 0
         self._before: list[Tensor] | None = None  # the weights before a step that is probed
         self._base_before: list[Tensor] = []  # and the base iterate, the same without averaging
+        self._weighs, self._learns_tokens = token_multipliers and not zero_decoder, learn and self._probes
+        self._tokens: TokenHead | None = None
+        if (token_multipliers or entropy) and not zero_decoder:
+            self._tokens = TokenHead(model, positions=entropy_positions, seed=seed)
+            # Not a method of the class: other libraries' loops refuse planners whose class weighs tokens.
+            self.weigh = self._weigh_tokens  # type: ignore[method-assign]
 
     # -- one step ----------------------------------------------------------------------------------------------
 
     def observe(self, *, entropy: float | Tensor | None = None) -> None:
-        """Note the entropy of the coming step; without it the feature is masked out."""
+        """Note the entropy of the coming step; without it, or the option ``entropy``, the feature is masked out."""
         self._entropy = entropy
+
+    def _weigh_tokens(
+        self, token_losses: Tensor, mask: Tensor | None = None, *, of: float | Tensor | None = None
+    ) -> Tensor:
+        """Return the mean loss over counted tokens, with the gradient of the weighted mean; see :meth:`Planner.weigh`.
+
+        Parameters
+        ----------
+        token_losses, mask, of
+            As for every planner.
+        """
+        assert self._tokens is not None
+        losses = token_losses if token_losses.dtype == torch.float64 else token_losses.float()
+        listed = selected(losses, mask)
+        counted = torch.ones_like(losses, dtype=torch.bool) if mask is None else mask.bool()
+        slope, direction = self._residual.token_slope()
+        multipliers = self._tokens.look(counted, slope if self._weighs else 0.0, direction)
+        if multipliers is None:
+            return super().weigh(losses, mask, of=of)
+        weights = multipliers.to(losses)
+        if not listed:
+            weights = torch.ones_like(losses).masked_scatter_(counted, weights)
+        seen = losses.detach()
+        return super().weigh(seen + weights * (losses - seen), mask, of=of)
 
     def _facts(self) -> Tensor:
         if self._plain:
@@ -179,12 +241,21 @@ class Graff(Planner):
         if self._plain:
             return prior
         blocks = BlockFacts.pooled(moment.facts, self._owner, len(self.blocks.names))
+        if self._tokens is not None:
+            self._look_back(moment, self._tokens)
         if self._last_step.exists:
             # The step before moved the weights by -delta, so its log rate moves this loss by -<g, delta>.
             hypergradient, pace = -self._follows() * float(blocks.product.sum()), self._pace(reading)
-            self._residual.learn(hypergradient * Regret.weight(reading.elapsed_s), pace)
+            weight = Regret.weight(reading.elapsed_s)
+            self._residual.learn(hypergradient * weight, pace, -self._follows() * weight * blocks.product)
             metrics["hypergradient"], metrics["outer_pace"] = hypergradient, pace
         residual = self._residual.next(self._standardizer(raw_features(blocks, self._surroundings(reading))))
+        self._multipliers = self._residual.multipliers
+        if self._multipliers is not None:
+            metrics["block_multiplier_min"], metrics["block_multiplier_max"] = (
+                min(self._multipliers),
+                max(self._multipliers),
+            )
         prior *= math.exp(self._anchor.log_factor)
         self._log_bound += _RELAXATION
         if prior > 0.0 and math.log(prior) + residual > self._log_bound:
@@ -196,6 +267,33 @@ class Graff(Planner):
         metrics["guard_clipped"], metrics["residual_failures"] = float(self._clipped), float(self._residual.failures)
         return prior * math.exp(residual)
 
+    def _look_back(self, moment: Moment, tokens: TokenHead) -> None:
+        """Learn from what the multipliers of an earlier batch's tokens did to this one, if a probe was left for it."""
+        if self._weighs and not tokens.looked and self._loss_sum is not None:
+            raise GraffError(
+                "token_multipliers in a loop that does not call weigh: there are no tokens to weigh; leave them out"
+            )
+        if tokens.due:
+            clock = self.budget.clock
+            began = clock()
+            gradients = self._gradients()
+            steps = responses(self.optimizer, self._tensors, self._groups, gradients)
+            if self._multipliers is not None:
+                torch._foreach_mul_(steps, [self._multipliers[block] for block in self.blocks.owner])
+            own, means = tokens.look_back(self._tensors, gradients, steps, loss=moment.loss)
+            *gradient, means_alone = agreement.summed([*own.tolist(), float(means)])
+            by_weights = self._follows() * torch.tensor(gradient, dtype=torch.float64)
+            usable = bool(by_weights.isfinite().all())
+            tokens.judged(usable=usable, means_alone=means_alone > 0)
+            if usable:
+                moment.metrics["token_hypergradient"] = float(by_weights[-1])
+                weight = Regret.weight(moment.reading.elapsed_s)
+                self._residual.learn_tokens(by_weights[:-1] * weight, self._pace(moment.reading))
+            self._synchronize()
+            self._cadence.took(*agreement.from_rank_zero([clock() - began]))
+        moment.metrics |= {key: float(count) for key, count in tokens.counts.items()}
+        moment.metrics["token_slope"] = tokens.slope
+
     def _pace(self, reading: Reading) -> float:
         """Return how far Adam moves ``W`` in one step, from the number of steps that the measured pace promises."""
         expected = reading.steps / max(reading.elapsed_s, 1e-9) * (reading.total_s - reading.reserve_s)
@@ -203,11 +301,19 @@ class Graff(Planner):
 
     def _surroundings(self, reading: Reading) -> Surroundings:
         entropy, self._entropy = self._entropy, None
+        if self._tokens is not None:
+            # Every rank asks, whatever it was told: the sum is a collective.
+            total, count = agreement.summed(self._tokens.entropy())
+            if entropy is None and count > 0:
+                return self._seen(reading, total / count)
+        return self._seen(reading, None if entropy is None else agreement.mean(float(entropy)))
+
+    def _seen(self, reading: Reading, entropy: float | None) -> Surroundings:
         return Surroundings(
             budget=reading.training_fraction_remaining,
             log_curvature=self._guard.log_curvature,
             log_curvature_change=self._guard.log_curvature_change,
-            entropy=None if entropy is None else agreement.mean(float(entropy)),
+            entropy=entropy,
         )
 
     def _follows(self) -> float:
@@ -224,7 +330,11 @@ class Graff(Planner):
             affordable = self._probes and self._cadence.due(moment.step, reading.elapsed_s, reading.step_s)
             # The first rate matters more than when its probes are paid for: the share is of the whole run then.
             seeking = self._anchor.wants_probe(moment.step, done) and self._cadence.affords(reading.total_s)
-            if (affordable or seeking) and moment.probe is not None:
+            if (
+                (affordable or seeking)
+                and moment.probe is not None
+                and not self._left_to_tokens(moment, seeking=seeking)
+            ):
                 self._before = _copies(self._tensors)
                 self._base_before = _copies(self._base_iterate())
         if self._average is not None:
@@ -232,9 +342,24 @@ class Graff(Planner):
         if not self._plain:
             self._last_step.before()
 
+    def _left_to_tokens(self, moment: Moment, *, seeking: bool) -> bool:
+        """Leave this step's probe to the token head, which looks back at the batch from the next one."""
+        tokens = self._tokens
+        if tokens is None or not self._weighs or not self._learns_tokens or seeking:
+            return False
+        (ready,) = agreement.summed([float(tokens.ready)])
+        if ready == 0 or not tokens.takes_turn():
+            return False
+        assert moment.probe is not None
+        clipped = 1.0 if self._max_grad_norm is None else min(1.0, self._max_grad_norm / (moment.grad_norm + 1e-6))
+        tokens.wait(moment.probe, clipped / moment.tokens)
+        return True
+
     def _after_move(self, moment: Moment) -> None:
         if not self._plain:
             self._last_step.after()
+            if self._multipliers is not None:
+                self._last_step.scale([self._multipliers[block] for block in self.blocks.owner])
         if self._average is not None:
             self._average.after(moment.factor)
         if self._plain:
@@ -261,6 +386,14 @@ class Graff(Planner):
         self._base_before = []
         moment.metrics |= {key: float(count) for key, count in self._guard.counts.items()}
         moment.metrics |= {"probes": float(self._cadence.count), "probe_s": self._cadence.spent_s}
+
+    def after_step(self, *, optimizer_s: float = 0.0) -> StepReport:
+        """Learn from the step that the optimizer made; see :meth:`Planner.after_step`."""
+        try:
+            return super().after_step(optimizer_s=optimizer_s)
+        finally:
+            if self._tokens is not None:
+                self._tokens.forget()
 
     def _take_back(self, allowed: float) -> None:
         """Shorten the step that was just made."""
@@ -314,6 +447,8 @@ class Graff(Planner):
             "average": None if self._average is None else self._average.state_dict(),
             "log_bound": self._log_bound,
             "clipped": self._clipped,
+            "multipliers": self._multipliers,
+            "tokens": None if self._tokens is None else self._tokens.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -334,6 +469,10 @@ class Graff(Planner):
         self._cadence.load_state_dict(state["cadence"])
         self._regret.load_state_dict(state["regret"])
         self._log_bound, self._clipped = float(state["log_bound"]), int(state["clipped"])
+        # A state from before there were multipliers has none.
+        self._multipliers = state.get("multipliers")
+        if self._tokens is not None and state.get("tokens") is not None:
+            self._tokens.load_state_dict(state["tokens"])
 
 
 def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
