@@ -125,6 +125,19 @@ def _print(text: str, output: Path | None) -> None:
 
 
 @app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The experiment's name, such as warm-restarts.")],
+    folder: Annotated[Path, typer.Option(help="Where its folder is made.")] = Path(),
+) -> None:
+    """Write a new experiment that obeys the contract, passes review and runs."""
+    from greenlight.scaffold import new as written
+    from greenlight.scaffold import next_commands
+
+    made = written(name, folder)
+    typer.echo(f"{made}\n\n" + "\n".join(next_commands(made)))
+
+
+@app.command()
 def demo(
     seconds: Annotated[float | None, typer.Option(help="Budget of each run; the run files say 45 s.")] = None,
     results: Results = Path("outputs/demo"),

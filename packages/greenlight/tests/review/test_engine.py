@@ -10,7 +10,7 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engine import review
 from greenlight.review.finding import Edit, Severity
 from greenlight.review.mending import mended
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import NotApplicable, NotChecked, Rule
 from greenlight.review.verdict import State
 
@@ -104,8 +104,8 @@ def test_an_edit_is_kept_only_if_its_finding_goes_and_no_other_comes():
 
 def test_walking_a_node_gives_what_the_standard_librarys_walk_gives():
     module = Module("src/a.py", Path(engine.__file__).read_bytes())
+    shared = (ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop)
     for node in module.nodes:
-        assert set(module.walk(node)) == set(ast.walk(node))
-    assert len(module.nodes) == len(list(ast.walk(module.tree)))
+        assert set(walk(node)) == {inner for inner in ast.walk(node) if not isinstance(inner, shared)}
     lines = [node.lineno for node in module.nodes if isinstance(node, ast.stmt)]
     assert lines == sorted(lines)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Scope: TypeAlias = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_SHARED = (ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop)
 _SCOPES = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_STRETCH = "greenlight stretch"
 UNKNOWN: Any = object()
 """What :meth:`Module.value` returns for an expression whose value the text alone does not tell."""
 
@@ -47,6 +49,7 @@ class Module:
             return
         try:
             self.tree = ast.parse(self.text)
+            self._number()
         except SyntaxError as error:
             self.error = (error.lineno or 1, error.offset or 1, error.msg)
         except (RecursionError, MemoryError, ValueError) as error:
@@ -67,7 +70,7 @@ class Module:
     @cached_property
     def nodes(self) -> tuple[ast.AST, ...]:
         """Every node in order of the text: parents before children, children before later siblings."""
-        return tuple(self._tree[0])
+        return self._tree[0]
 
     @property
     def _parents(self) -> dict[ast.AST, ast.AST]:
@@ -78,7 +81,7 @@ class Module:
         return self._tree[2]
 
     @cached_property
-    def _tree(self) -> tuple[list[ast.AST], dict[ast.AST, ast.AST], dict[ast.AST, Scope]]:
+    def _tree(self) -> tuple[tuple[ast.AST, ...], dict[ast.AST, ast.AST], dict[ast.AST, Scope]]:
         """Walk the tree once: its nodes, and for each the node and the scope around it."""
         nodes: list[ast.AST] = []
         parents: dict[ast.AST, ast.AST] = {}
@@ -88,35 +91,24 @@ class Module:
             node = waiting.pop()
             nodes.append(node)
             own = node if isinstance(node, _SCOPES) else scopes[node]
-            children = list(ast.iter_child_nodes(node))
+            # Contexts and operators are singletons that all nodes of a kind share; they have no place of their own.
+            children = [child for child in ast.iter_child_nodes(node) if not isinstance(child, _SHARED)]
             for child in children:
                 parents[child], scopes[child] = node, own
             children.reverse()
             waiting.extend(children)
-        return nodes, parents, scopes
+        return tuple(nodes), parents, scopes
 
-    def walk(self, node: ast.AST) -> tuple[ast.AST, ...]:
-        """Return a node and everything in it, in order of the text; what ``ast.walk`` yields, without walking."""
-        first = self._places.get(node)
-        if first is None:
-            return tuple(ast.walk(node))  # a node of another tree
-        return self.nodes[first : self._ends[node]]
-
-    @cached_property
-    def _places(self) -> dict[ast.AST, int]:
-        return {node: place for place, node in enumerate(self.nodes)}
-
-    @cached_property
-    def _ends(self) -> dict[ast.AST, int]:
-        """For each node the place after the last one in it."""
-        ends: dict[ast.AST, int] = {}
-        for place in range(len(self.nodes) - 1, -1, -1):
-            node = self.nodes[place]
-            end = ends.setdefault(node, place + 1)
-            around = self._parents.get(node)
-            if around is not None:
-                ends[around] = max(ends.get(around, 0), end)
-        return ends
+    def _number(self) -> None:
+        """Note on each node which stretch of :attr:`nodes` it and everything in it are, for :func:`walk`."""
+        nodes = self.nodes
+        ends = list(range(1, len(nodes) + 1))
+        places = {node: place for place, node in enumerate(nodes)}
+        for place in range(len(nodes) - 1, 0, -1):
+            around = places[self._parents[nodes[place]]]
+            ends[around] = max(ends[around], ends[place])
+        for place, node in enumerate(nodes):
+            node.__dict__[_STRETCH] = (nodes, place, ends[place])
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """Return the node around a node; None for the module."""
@@ -356,6 +348,19 @@ class Module:
                 if token.type == tokenize.COMMENT
             )
         return tuple(found)
+
+
+def walk(node: ast.AST) -> Sequence[ast.AST]:
+    """Return a node and everything in it in order of the text, without contexts and operators.
+
+    What ``ast.walk`` yields at a fraction of its cost, for nodes of a :class:`Module`.
+    """
+    stretch = node.__dict__.get(_STRETCH)
+    if stretch is None:
+        return list(ast.walk(node))  # a node that a rule has made itself
+    nodes, first, end = stretch
+    part: Sequence[ast.AST] = nodes[first:end]
+    return part
 
 
 def parameters(function: Function | ast.Lambda) -> tuple[ast.arg, ...]:

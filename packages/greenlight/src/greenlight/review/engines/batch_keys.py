@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from greenlight.review.engines.data_sets import DataSets
 from greenlight.review.engines.run_values import RunValues
-from greenlight.review.module import UNKNOWN, Function, Module, argument, has_open_arguments, parameters
+from greenlight.review.module import UNKNOWN, Function, Module, argument, has_open_arguments, parameters, walk
 from greenlight.review.subject import Subject
 
 _TOKENIZED = frozenset({"input_ids", "attention_mask"})
@@ -231,7 +231,7 @@ class BatchKeys:
             self._block(frame, function.body)
         finally:
             self._stack.pop()
-        generator = any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(function))
+        generator = any(isinstance(n, ast.Yield | ast.YieldFrom) for n in walk(function))
         self._known[key] = frame.returned[0] if len(frame.returned) == 1 and not generator else UNKNOWN
         return self._known[key]
 
@@ -288,7 +288,7 @@ class BatchKeys:
                 else:
                     self._bind(frame, target, UNKNOWN)
         else:
-            for name in ast.walk(node):
+            for name in walk(node):
                 if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
                     frame.env[name.id] = UNKNOWN
 
@@ -412,7 +412,7 @@ class BatchKeys:
             and isinstance(n.ops[0], ast.In | ast.NotIn)
             and isinstance(n.left, ast.Constant)
             and n.left.value == key
-            for n in ast.walk(around)
+            for n in walk(around)
         )
         return asked or any(isinstance(a, ast.Try) and a.handlers for a in frame.module.ancestors(node))
 
@@ -764,7 +764,7 @@ class BatchKeys:
         """Return the keys of the dictionary that a collate function returns."""
         batch = parameters(function)[0].arg
         self._read_rows(module, function, batch, data)
-        returns = [n for n in ast.walk(function) if isinstance(n, ast.Return) and module.function_around(n) is function]
+        returns = [n for n in walk(function) if isinstance(n, ast.Return) and module.function_around(n) is function]
         if len(returns) != 1:
             return OPEN
         frame = _Frame(module, function, {})
@@ -774,7 +774,7 @@ class BatchKeys:
             return OPEN
         name = returns[0].value.id
         columns: Columns | None = None
-        for n in ast.walk(function):
+        for n in walk(function):
             if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store):
                 statement = module.parent(n)
                 value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
@@ -788,7 +788,7 @@ class BatchKeys:
                     return OPEN
         if columns is None:
             return OPEN
-        for n in ast.walk(function):
+        for n in walk(function):
             if not (isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)):
                 continue
             around = module.parent(n)
@@ -811,7 +811,7 @@ class BatchKeys:
     def _read_rows(self, module: Module, function: Function, batch: str, data: Data) -> None:
         """Note what a collate function reads from the rows: ``[row["x"] for row in batch]``."""
         frame = _Frame(module, function, {batch: data})
-        for n in ast.walk(function):
+        for n in walk(function):
             if isinstance(n, ast.ListComp | ast.GeneratorExp) and len(n.generators) == 1:
                 source, target = n.generators[0].iter, n.generators[0].target
                 if isinstance(source, ast.Name) and source.id == batch and isinstance(target, ast.Name):
@@ -820,7 +820,7 @@ class BatchKeys:
     @staticmethod
     def _ranges_over_rows(module: Module, function: Function, name: ast.Name, batch: str) -> bool:
         """Return whether a loop variable goes over the keys of ``batch[0]``."""
-        for n in ast.walk(function):
+        for n in walk(function):
             if isinstance(n, ast.For) and isinstance(n.target, ast.Name) and n.target.id == name.id:
                 source: ast.AST | None = n.iter
                 if isinstance(source, ast.Name):

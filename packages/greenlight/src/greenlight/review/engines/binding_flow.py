@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from greenlight.review.engines.names import BUILTINS, FileNames, Names, Space
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.subject import Subject
 
 Cause: TypeAlias = Literal["never", "while", "if", "try"]
@@ -190,7 +190,7 @@ class _Walk:
         ends, complete = [], False
         for case in node.cases:
             inside = state.copy()
-            for part in ast.walk(case.pattern):
+            for part in walk(case.pattern):
                 name = getattr(part, "name", None) or getattr(part, "rest", None)
                 if isinstance(name, str):
                     self._bind(name, inside)
@@ -225,7 +225,7 @@ class _Walk:
                 continue
             elif isinstance(part, ast.ListComp | ast.SetComp | ast.DictComp):
                 waiting.append(part.generators[0].iter)
-                for inner in ast.walk(part):
+                for inner in walk(part):
                     if isinstance(inner, ast.NamedExpr):
                         self._bind(inner.target.id, state)
             else:
@@ -333,7 +333,7 @@ class _Walk:
     def _was_decided(self, block: ast.If) -> bool:
         """Return whether something before a block already left for a condition on the same names."""
         names = _read_in([block.test])
-        for statement in ast.walk(self.space.node):
+        for statement in walk(self.space.node):
             if (
                 isinstance(statement, ast.If | ast.Assert)
                 and statement is not block
@@ -349,10 +349,10 @@ def _races_the_clock(test: ast.expr) -> bool:
 
     ``while step < total`` after ``step = 0``, with a total from the configuration, is as good as started.
     """
-    return any(isinstance(part, ast.Compare) for part in ast.walk(test)) and any(
+    return any(isinstance(part, ast.Compare) for part in walk(test)) and any(
         isinstance(part, ast.Call)
         and (part.func.attr if isinstance(part.func, ast.Attribute) else getattr(part.func, "id", "")) in _CLOCKS
-        for part in ast.walk(test)
+        for part in walk(test)
     )
 
 
@@ -364,12 +364,12 @@ def _bodies(node: ast.AST) -> Iterable[list[ast.stmt]]:
 
 
 def _read_in(nodes: Iterable[ast.AST]) -> set[str]:
-    return {part.id for node in nodes for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return {part.id for node in nodes for part in walk(node) if isinstance(part, ast.Name)}
 
 
 def _leaves(statement: ast.stmt) -> bool:
     """Return whether a statement contains a way out of the block it stands in."""
-    return any(isinstance(part, (*_ENDS, ast.Assert)) or _exits(part) for part in ast.walk(statement))
+    return any(isinstance(part, (*_ENDS, ast.Assert)) or _exits(part) for part in walk(statement))
 
 
 def _exits(node: ast.AST) -> bool:
@@ -395,7 +395,7 @@ def _binds_directly(statement: ast.stmt, name: str) -> bool:
 
 
 def _stored(node: ast.AST) -> set[str]:
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+    return {part.id for part in walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
 
 
 def _falls_through(block: ast.Try, name: str) -> bool:
@@ -416,5 +416,5 @@ def _goes_on(statement: ast.stmt) -> bool:
             return (function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")) in _TALKS
         return False
     return isinstance(statement, ast.Assign | ast.AugAssign) and not any(
-        isinstance(part, ast.Call) for part in ast.walk(statement)
+        isinstance(part, ast.Call) for part in walk(statement)
     )

@@ -17,7 +17,7 @@ from greenlight.review.engines.composition import Composition, Entry, entries
 from greenlight.review.engines.config_calls import Calls
 from greenlight.review.engines.config_machine import Access
 from greenlight.review.engines.config_values import HOLE, Fn, Path, Ref, Root, Scenario, Value, leaves
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.subject import Subject
 
 _PROGRAMS = ("src/main.py", "src/train.py", "src/evaluate.py")
@@ -115,7 +115,7 @@ class ConfigFlow(Calls):
             elif isinstance(around, ast.BoolOp | ast.comprehension):
                 tests = [around]
             for test in tests:
-                for part in ast.walk(test):
+                for part in walk(test):
                     if isinstance(part, ast.Constant) and part.value in names:
                         return True
         return False

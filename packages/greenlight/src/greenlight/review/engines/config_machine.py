@@ -31,7 +31,7 @@ from greenlight.review.engines.config_values import (
     same,
     truth,
 )
-from greenlight.review.module import UNKNOWN, Module
+from greenlight.review.module import UNKNOWN, Module, walk
 from greenlight.review.subject import Subject
 
 _MOST_STEPS = 60_000
@@ -419,7 +419,7 @@ class Machine:
             return True
         return any(
             (isinstance(n, ast.Name) and n.id in _CATCHES) or (isinstance(n, ast.Attribute) and n.attr in _CATCHES)
-            for n in ast.walk(handler.type)
+            for n in walk(handler.type)
         )
 
     def _with(self, node: ast.With | ast.AsyncWith, env: Env) -> None:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from functools import cached_property
 
-from greenlight.review.module import Function, Module, parameters
+from greenlight.review.module import Function, Module, parameters, walk
 from greenlight.review.subject import Subject
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
@@ -110,7 +110,7 @@ class Flow:
         found: list[tuple[Module, ast.AST]] = [(module, start)]
         seen = {id(start)}
         for where, body in found:  # grows while it is walked
-            for node in ast.walk(body):
+            for node in walk(body):
                 if isinstance(node, ast.Call):
                     target = self.target(where, node)
                     if target is not None and id(target[1]) not in seen:
@@ -151,6 +151,6 @@ def is_parameter(function: ast.AST, name: str) -> bool:
 
 def returns(module: Module, function: Function) -> Iterator[ast.Return]:
     """Yield the return statements of a function itself."""
-    for node in ast.walk(function):
+    for node in walk(function):
         if isinstance(node, ast.Return) and module.scope(node) is function:
             yield node

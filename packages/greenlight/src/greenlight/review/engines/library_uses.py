@@ -6,7 +6,7 @@ import ast
 import re
 from dataclasses import dataclass
 
-from greenlight.review.module import Module, parameters
+from greenlight.review.module import Module, parameters, walk
 from greenlight.review.subject import Subject
 
 # A call of the left gives an instance of the right.
@@ -103,7 +103,7 @@ def _annotated(module: Module, name: ast.Name) -> str | None:
     if function is None or module.scope(name) is not function:
         return None
     stored = any(
-        isinstance(n, ast.Name) and n.id == name.id and not isinstance(n.ctx, ast.Load) for n in ast.walk(function)
+        isinstance(n, ast.Name) and n.id == name.id and not isinstance(n.ctx, ast.Load) for n in walk(function)
     )
     given = function.args
     for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs):
@@ -118,7 +118,7 @@ def _is_guarded(module: Module, use: Use) -> bool:
     """Return whether a missing attribute is expected: it is tried, asked for, or told apart by version."""
     for around in module.ancestors(use.node):
         if isinstance(around, ast.Try):
-            inside = any(use.node is part for statement in around.body for part in ast.walk(statement))
+            inside = any(use.node is part for statement in around.body for part in walk(statement))
             if inside and any(not _only_passes(handler) for handler in around.handlers):
                 return True
             if inside and isinstance(use.node, ast.ImportFrom):

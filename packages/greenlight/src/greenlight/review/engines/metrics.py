@@ -11,7 +11,7 @@ from functools import cached_property
 from greenlight.review.engines.flow import Flow, is_parameter, returns
 from greenlight.review.engines.readback import Readback
 from greenlight.review.engines.training import Training
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.subject import Subject
 
 INTERNAL = frozenset({"_step", "_runtime", "_timestamp", "_wandb", "index"})
@@ -149,7 +149,7 @@ class Metrics:
             elif isinstance(around, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
                 return None
             for loop in loops:
-                if any(isinstance(n, ast.Name) and n.id == name.id for n in ast.walk(loop.target)):
+                if any(isinstance(n, ast.Name) and n.id == name.id for n in walk(loop.target)):
                     return loop.target, loop.iter
         return None
 
@@ -272,7 +272,7 @@ class Metrics:
     def _changes(self, module: Module, name: str, scope: ast.AST) -> list[tuple[list[Key], bool]]:
         """Return the keys that are put into a dictionary after it was made, in the scope that made it."""
         found: list[tuple[list[Key], bool]] = []
-        for node in ast.walk(scope):
+        for node in walk(scope):
             if not (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)):
                 continue
             around = module.parent(node)

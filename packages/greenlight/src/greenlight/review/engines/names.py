@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.subject import Subject
 
 Kind = Literal["module", "class", "function", "comprehension"]
@@ -190,16 +190,16 @@ class FileNames:
             self._type_parameters(node, space)
 
     def _read_strings(self, node: ast.AST) -> None:
-        self.quoted.update(n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str))
+        self.quoted.update(n.value for n in walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str))
 
     def _read_quoted(self, annotation: ast.AST) -> None:
-        for node in ast.walk(annotation):
+        for node in walk(annotation):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 500:
                 try:
                     tree = ast.parse(node.value.strip(), mode="eval")
                 except (SyntaxError, ValueError, RecursionError, MemoryError):
                     continue
-                self.quoted.update(n.id for n in ast.walk(tree) if isinstance(n, ast.Name))
+                self.quoted.update(n.id for n in walk(tree) if isinstance(n, ast.Name))
 
     def space(self, node: ast.AST) -> Space:
         """Return the scope that a node is evaluated in."""

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from greenlight.review.module import Function, Module
+from greenlight.review.module import Function, Module, walk
 from greenlight.review.subject import Subject
 
 _BASE = frozenset({"torch.nn.Module", "torch.nn.modules.module.Module"})
@@ -116,7 +116,7 @@ class Networks:
     def _read(self, network: Network) -> None:
         module = network.module
         for method in network.methods.values():
-            for node in ast.walk(method):
+            for node in walk(method):
                 if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
                     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
                     for target in targets:
@@ -146,7 +146,7 @@ class Networks:
         network.learns = bool(network.parameters)
 
     def _learns(self, module: Module, node: ast.AST) -> bool:
-        for call in ast.walk(node):
+        for call in walk(node):
             if isinstance(call, ast.Call):
                 dotted = module.dotted(call.func) or ""
                 if dotted.startswith("torch.nn.") and dotted.rpartition(".")[2] in _WITH_PARAMETERS:

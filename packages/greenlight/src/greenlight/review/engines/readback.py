@@ -7,7 +7,7 @@ from functools import cached_property
 
 from greenlight.review.engines.flow import Flow, returns
 from greenlight.review.engines.unseen import own_imports, words, works_elsewhere
-from greenlight.review.module import UNKNOWN, Function, Module, parameters
+from greenlight.review.module import UNKNOWN, Function, Module, parameters, walk
 from greenlight.review.subject import Subject
 
 _SAME_FRAME = frozenset(
@@ -274,7 +274,7 @@ class Readback:
         waiting = [(node, depth)]
         while waiting and len(found) < 2000:
             current, left = waiting.pop()
-            for inner in ast.walk(current):
+            for inner in walk(current):
                 found.append(inner)
                 if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load) and left and self.module:
                     value = self.module.assigned(inner)

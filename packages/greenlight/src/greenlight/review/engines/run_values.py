@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
-from greenlight.review.module import UNKNOWN, Function, Module, argument, parameters
+from greenlight.review.module import UNKNOWN, Function, Module, argument, parameters, walk
 from greenlight.review.subject import Subject
 from greenlight.review.yaml_file import KeyPath
 
@@ -89,7 +89,7 @@ class RunValues:
             given = [a.arg for a in parameters(around)]
             stores = [
                 n
-                for n in ast.walk(around)
+                for n in walk(around)
                 if isinstance(n, ast.Name)
                 and n.id == name.id
                 and isinstance(n.ctx, ast.Store)
@@ -109,8 +109,7 @@ class RunValues:
         """Return whether ``cfg = merge(cfg, ...)`` still is the configuration."""
         statement = module.statement(store)
         return isinstance(statement, ast.Assign) and any(
-            isinstance(n, ast.Name) and n.id == store.id and isinstance(n.ctx, ast.Load)
-            for n in ast.walk(statement.value)
+            isinstance(n, ast.Name) and n.id == store.id and isinstance(n.ctx, ast.Load) for n in walk(statement.value)
         )
 
     def _of_parameter(self, module: Module, function: Function | ast.Lambda, index: int, name: str) -> KeyPath | None:

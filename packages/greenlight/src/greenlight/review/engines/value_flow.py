@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from greenlight.review.module import Function, Module
+from greenlight.review.module import Function, Module, walk
 
 LEAVING = frozenset({"item", "tolist", "numpy", "detach"})
 """Methods whose result carries no gradient."""
@@ -16,7 +16,7 @@ _ROOTS = frozenset({"cfg", "config", "conf"})
 
 def names_in(node: ast.AST) -> Iterator[ast.Name]:
     """Yield every name that an expression reads."""
-    return (n for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+    return (n for n in walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
 
 
 def derived_names(
@@ -34,7 +34,7 @@ def derived_names(
         Methods after which a value counts as another one, such as ``item``; ``float(x)`` and ``int(x)`` always do.
     """
     found = set(start)
-    assignments = [n for n in ast.walk(function) if isinstance(n, ast.Assign) and module.function_around(n) is function]
+    assignments = [n for n in walk(function) if isinstance(n, ast.Assign) and module.function_around(n) is function]
     for _ in range(3):
         before = len(found)
         for node in assignments:
@@ -121,7 +121,7 @@ def _own_value(module: Module, node: ast.AST) -> ast.expr | None:
     if around is None:
         return None
     values: list[ast.expr | None] = []
-    for n in ast.walk(around):
+    for n in walk(around):
         if isinstance(n, ast.Attribute) and n.attr == node.attr and isinstance(n.ctx, ast.Store):
             statement = module.parent(n)
             values.append(statement.value if isinstance(statement, ast.Assign) else None)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -114,7 +114,7 @@ def _is_farewell(module: Module, node: ast.Try) -> bool:
     function = module.function_around(node)
     if function is not None and function.name in ("__del__", "__exit__", "close", "shutdown"):
         return True
-    calls = [part for statement in node.body for part in ast.walk(statement) if isinstance(part, ast.Call)]
+    calls = [part for statement in node.body for part in walk(statement) if isinstance(part, ast.Call)]
     names = [getattr(call.func, "attr", getattr(call.func, "id", "")) for call in calls]
     return bool(names) and all(name in words for name in names)
 

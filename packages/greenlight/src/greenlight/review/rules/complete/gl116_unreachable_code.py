@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -64,7 +64,7 @@ class UnreachableCode(Rule):
             if not isinstance(statement, ast.Return | ast.Raise | ast.Break | ast.Continue):
                 continue
             rest = body[body.index(following) :]
-            makes_generator = any(isinstance(part, ast.Yield | ast.YieldFrom) for s in rest for part in ast.walk(s))
+            makes_generator = any(isinstance(part, ast.Yield | ast.YieldFrom) for s in rest for part in walk(s))
             plain = all(_does_nothing(s) for s in rest)
             ends = all(isinstance(s, ast.Return | ast.Raise | ast.Break | ast.Continue) for s in rest)
             if not makes_generator and not plain and not ends:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -140,7 +141,7 @@ class ExponentReadAsText(Rule):
                 continue
             for call in module.calls("yaml.safe_load", "yaml.load", "yaml.full_load", "yaml.unsafe_load"):
                 around = module.function_around(call)
-                constants = [n.value for n in ast.walk(around or call) if isinstance(n, ast.Constant)]
+                constants = [n.value for n in walk(around or call) if isinstance(n, ast.Constant)]
                 strings = [text for text in constants if isinstance(text, str)]
                 if any("runs" in text.split("/") or "config/run" in text for text in strings):
                     loaders.append((module, call))

@@ -10,6 +10,7 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engines.data_sets import DataSets, LoadedData
 from greenlight.review.engines.run_values import RunValues
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -106,7 +107,7 @@ class MissingSplit(Rule):
         if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
             return
         name, scope = statement.targets[0].id, one.module.scope(statement)
-        uses = [n for n in ast.walk(scope) if isinstance(n, ast.Name) and n.id == name]
+        uses = [n for n in walk(scope) if isinstance(n, ast.Name) and n.id == name]
         if sum(isinstance(n.ctx, ast.Store) for n in uses) > 1:
             return
         for use in uses:

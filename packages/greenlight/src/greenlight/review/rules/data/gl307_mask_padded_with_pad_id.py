@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.checkpoints import PAD_IS_ZERO, Checkpoints
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Function, Module
+from greenlight.review.module import Function, Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -88,17 +88,17 @@ class MaskPaddedWithPadId(Rule):
             return  # a mask may be made from the ids
         for module in subject.code:
             for function in module.functions:
-                for loop in (n for n in ast.walk(function) if isinstance(n, ast.For)):
+                for loop in (n for n in walk(function) if isinstance(n, ast.For)):
                     if module.function_around(loop) is function and isinstance(loop.target, ast.Name):
                         yield from self._in_loop(module, function, loop, loop.target.id)
 
     def _in_loop(self, module: Module, function: Function, loop: ast.For, key: str) -> Iterator[Finding]:
         if not self._over_first_row(module, function, loop.iter):
             return
-        words = {n.value for n in ast.walk(function) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        words = {n.value for n in walk(function) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
         if any("mask" in word or word in ("input_ids", "labels") for word in words):
             return
-        for node in ast.walk(loop):
+        for node in walk(loop):
             if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript)):
                 continue
             index = node.targets[0].slice
@@ -143,4 +143,4 @@ class MaskPaddedWithPadId(Rule):
 
 
 def _keywords(node: ast.AST) -> Iterator[ast.keyword]:
-    return (n for n in ast.walk(node) if isinstance(n, ast.keyword))
+    return (n for n in walk(node) if isinstance(n, ast.keyword))

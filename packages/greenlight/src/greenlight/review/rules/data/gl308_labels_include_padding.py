@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -151,7 +151,7 @@ class LabelsIncludePadding(Rule):
         function = module.function_around(node)
         if function is None:
             return False
-        for call in ast.walk(function):
+        for call in walk(function):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and "tokeni" in call.func.id:
                 padding = next((k.value for k in call.keywords if k.arg == "padding"), None)
                 if padding is not None and module.value(padding) in (True, "max_length", "longest"):

@@ -10,7 +10,7 @@ from greenlight.review.engines.batch_keys import BatchKeys
 from greenlight.review.engines.checkpoints import DECODERS, Checkpoints
 from greenlight.review.engines.run_values import RunValues
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Function, Module
+from greenlight.review.module import Function, Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -100,7 +100,7 @@ class PromptsPaddedOnTheRight(Rule):
     @staticmethod
     def _pads(module: Module, function: Function, key: str) -> ast.Call | None:
         """Return the call of pad_sequence that makes a key, where every key or this one is made by it."""
-        for node in ast.walk(function):
+        for node in walk(function):
             if not isinstance(node, ast.Call):
                 continue
             named = isinstance(node.func, ast.Attribute) and node.func.attr == "pad_sequence"

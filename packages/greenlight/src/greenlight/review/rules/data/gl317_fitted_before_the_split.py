@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -74,7 +74,7 @@ class FittedBeforeTheSplit(Rule):
             if function is None:
                 continue
             given = {a.id for a in call.args if isinstance(a, ast.Name)}
-            for node in ast.walk(function):
+            for node in walk(function):
                 if not (isinstance(node, ast.Assign) and node.lineno < call.lineno):
                     continue
                 names = {t.id for t in node.targets if isinstance(t, ast.Name)} & given

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -88,7 +88,7 @@ class InventedData(Rule):
         for module in subject.code:
             loading = set(module.calls(*_LOADING))
             for node in module.nodes:
-                if not isinstance(node, ast.Try) or not any(n in loading for s in node.body for n in ast.walk(s)):
+                if not isinstance(node, ast.Try) or not any(n in loading for s in node.body for n in walk(s)):
                     continue
                 for handler in node.handlers:
                     found = self._invents(module, handler)
@@ -102,9 +102,9 @@ class InventedData(Rule):
     @staticmethod
     def _invents(module: Module, handler: ast.ExceptHandler) -> ast.AST | None:
         """Return what makes data up in a handler that does not end in an error."""
-        if any(isinstance(n, ast.Raise) for n in ast.walk(handler)):
+        if any(isinstance(n, ast.Raise) for n in walk(handler)):
             return None
-        for node in ast.walk(handler):
+        for node in walk(handler):
             if not isinstance(node, ast.Call):
                 continue
             dotted = module.dotted(node.func) or ""

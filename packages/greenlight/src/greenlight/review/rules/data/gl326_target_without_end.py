@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.checkpoints import Checkpoints
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -68,10 +68,9 @@ class TargetWithoutEnd(Rule):
             return False
         if module.value(node.targets[0].slice) != "labels":
             return False
-        ids = any(isinstance(n, ast.Constant) and n.value == "input_ids" for n in ast.walk(node.value))
+        ids = any(isinstance(n, ast.Constant) and n.value == "input_ids" for n in walk(node.value))
         function = module.function_around(node)
         tokenized = function is not None and any(
-            isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and "tokeni" in n.func.id
-            for n in ast.walk(function)
+            isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and "tokeni" in n.func.id for n in walk(function)
         )
         return ids and tokenized

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.metrics import Metrics
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module, argument, has_open_arguments
+from greenlight.review.module import Module, argument, has_open_arguments, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -17,7 +17,7 @@ def _each_step(module: Module, node: ast.AST) -> bool:
     """Return whether a row is logged in a loop inside of a loop, whatever the number of the step."""
     loops = []
     for around in module.ancestors(node):
-        if isinstance(around, ast.If) and any(isinstance(n, ast.Mod) for n in ast.walk(around.test)):
+        if isinstance(around, ast.If) and any(isinstance(n, ast.Mod) for n in walk(around.test)):
             return False
         if isinstance(around, ast.For | ast.While):
             loops.append(around)
@@ -26,7 +26,7 @@ def _each_step(module: Module, node: ast.AST) -> bool:
     # A row a step is many rows only where a step is a step of training.
     return len(loops) >= 2 and any(
         isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == "backward"
-        for n in ast.walk(loops[0])
+        for n in walk(loops[0])
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.readback import Readback
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -73,7 +74,7 @@ class PaddedGap(Rule):
             values = [module.value(a) for a in added]
             tiny = [v for v in values if isinstance(v, float) and 0 < v <= 1e-3]
             statement = module.statement(node)
-            differs = any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub) for n in ast.walk(node.left))
+            differs = any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub) for n in walk(node.left))
             if tiny and differs and statement is not None and re.search(r"\bgap|improvement", ast.unparse(statement)):
                 yield self.at(
                     module,

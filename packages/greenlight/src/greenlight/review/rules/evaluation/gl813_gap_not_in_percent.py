@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.gap import gap_formulas
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
 
 def _wrong(node: ast.BinOp) -> str | None:
     """Return what a formula of plain operands is instead of a percentage."""
-    inner = list(ast.walk(node))
+    inner = list(walk(node))
     if any(isinstance(n, ast.Call | ast.Mult) for n in inner):
         return None
     if isinstance(node.op, ast.Sub) and not any(isinstance(n, ast.Div) for n in inner):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.readback import Readback
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -78,7 +79,7 @@ class BestOfNone(Rule):
                 and n.value.id == name
                 and module.value(n.slice) == 1
                 and isinstance(module.parent(n), ast.Dict)
-                for n in ast.walk(scope)
+                for n in walk(scope)
             )
             if written:
                 yield self.at(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.readback import Readback
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -75,7 +76,7 @@ class InfinityInJson(Rule):
             ):
                 continue
             name, scope = node.targets[0].id, module.scope(node)
-            used = [n for n in ast.walk(scope) if isinstance(n, ast.Name) and n.id == name]
+            used = [n for n in walk(scope) if isinstance(n, ast.Name) and n.id == name]
             others = [n for n in used if isinstance(n.ctx, ast.Store) and n is not node.targets[0]]
             if not others or any(not any(isinstance(a, ast.If) for a in module.ancestors(n)) for n in others):
                 continue

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.readback import Readback
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -78,8 +79,8 @@ class InternalsAsMetrics(Rule):
             if not readback.is_summary(source.func.value):
                 continue
             key = loop.target.elts[0].id
-            tests = [n.test for n in ast.walk(loop) if isinstance(n, ast.If | ast.IfExp)]
-            if any(isinstance(n, ast.Name) and n.id == key for t in tests for n in ast.walk(t)):
+            tests = [n.test for n in walk(loop) if isinstance(n, ast.If | ast.IfExp)]
+            if any(isinstance(n, ast.Name) and n.id == key for t in tests for n in walk(t)):
                 continue
             body = " ".join(ast.unparse(s) for s in loop.body)
             stored = re.search(rf"setdefault\({key}\b|\[{key}\]", body)

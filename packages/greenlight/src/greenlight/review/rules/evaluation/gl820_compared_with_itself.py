@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.samples import vector
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import argument
+from greenlight.review.module import argument, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -23,7 +23,7 @@ _NAMES = (
 
 def _is_the_same(node: ast.expr) -> bool:
     """Return whether evaluating an expression twice gives one value: nothing is called in it."""
-    return not any(isinstance(n, ast.Call | ast.Lambda | ast.Await | ast.Yield) for n in ast.walk(node))
+    return not any(isinstance(n, ast.Call | ast.Lambda | ast.Await | ast.Yield) for n in walk(node))
 
 
 class ComparedWithItself(Rule):

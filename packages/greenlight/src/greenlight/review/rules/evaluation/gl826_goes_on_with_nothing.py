@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.readback import Readback
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -82,7 +82,7 @@ class GoesOnWithNothing(Rule):
             reads = [
                 n
                 for s in node.body
-                for n in ast.walk(s)
+                for n in walk(s)
                 if isinstance(n, ast.Call) and readback.kind(n) in ("run", "history", "rows")
             ]
             # A table or a file that is optional is asked for with keys.
@@ -90,7 +90,7 @@ class GoesOnWithNothing(Rule):
                 continue
             for handler in node.handlers:
                 broad = handler.type is None or ast.unparse(handler.type) in ("Exception", "BaseException")
-                ends = any(isinstance(n, ast.Raise | ast.Continue) for n in ast.walk(handler)) or "exit" in ast.unparse(
+                ends = any(isinstance(n, ast.Raise | ast.Continue) for n in walk(handler)) or "exit" in ast.unparse(
                     handler
                 )
                 empty = next(

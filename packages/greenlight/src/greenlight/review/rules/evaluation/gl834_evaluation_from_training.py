@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -25,10 +25,10 @@ def _launches(module: Module, call: ast.Call) -> bool:
     if not (dotted.startswith("subprocess.") or dotted in ("os.system", "os.execvp", "runpy.run_module")):
         return False
     parts = [
-        n.value for a in call.args[:1] for n in ast.walk(a) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+        n.value for a in call.args[:1] for n in walk(a) if isinstance(n, ast.Constant) and isinstance(n.value, str)
     ]
     if call.args and isinstance(call.args[0], ast.Name) and (value := module.assigned(call.args[0])) is not None:
-        parts += [n.value for n in ast.walk(value) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        parts += [n.value for n in walk(value) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     return any("src.evaluate" in part or "evaluate.py" in part for part in parts)
 
 

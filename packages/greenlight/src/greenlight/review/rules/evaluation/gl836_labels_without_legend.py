@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.readback import Readback
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -60,7 +61,7 @@ class LabelsWithoutLegend(Rule):
             return
 
         for function in module.functions:
-            inner = list(ast.walk(function))
+            inner = list(walk(function))
             calls = [n for n in inner if isinstance(n, ast.Call)]
             if not any(isinstance(c.func, ast.Attribute) and c.func.attr == "savefig" for c in calls):
                 continue

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.readback import Readback
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -57,12 +58,12 @@ class BarsWithoutValues(Rule):
 
         marks = {"bar_label", "text", "annotate", "table", "errorbar"}
         for function in module.functions:
-            calls = [n for n in ast.walk(function) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
+            calls = [n for n in walk(function) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
             names = {c.func.attr for c in calls if isinstance(c.func, ast.Attribute)}
             if (
                 "savefig" not in names
                 or names & marks
-                or any(readback.flow.target(module, n) for n in ast.walk(function) if isinstance(n, ast.Call))
+                or any(readback.flow.target(module, n) for n in walk(function) if isinstance(n, ast.Call))
             ):
                 continue
             for call in calls:

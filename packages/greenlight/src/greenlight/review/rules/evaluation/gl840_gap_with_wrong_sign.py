@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.gap import gap_formulas
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -70,8 +70,8 @@ class GapWithWrongSign(Rule):
         """Yield what is wrong."""
         module = subject.module("src/evaluate.py")
         for found in () if module is None else gap_formulas(module):
-            taken = next((n for n in ast.walk(found) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub)), None)
-            if module is None or taken is None or any(isinstance(n, ast.UnaryOp | ast.Call) for n in ast.walk(found)):
+            taken = next((n for n in walk(found) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub)), None)
+            if module is None or taken is None or any(isinstance(n, ast.UnaryOp | ast.Call) for n in walk(found)):
                 continue
             first, second = ast.unparse(taken.left), ast.unparse(taken.right)
             sides = re.search("prop|ours", first) and re.search("base|compar", second)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.metrics import Metrics
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module, argument
+from greenlight.review.module import Module, argument, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -24,8 +24,7 @@ def _more_often(module: Module, frequent: ast.AST, rare: ast.AST) -> bool:
         return False
     if loop in module.ancestors(rare):
         return any(
-            isinstance(a, ast.If) and any(isinstance(n, ast.Mod) for n in ast.walk(a.test))
-            for a in module.ancestors(rare)
+            isinstance(a, ast.If) and any(isinstance(n, ast.Mod) for n in walk(a.test)) for a in module.ancestors(rare)
         )
     outer = next((a for a in module.ancestors(loop) if isinstance(a, ast.For | ast.While)), None)
     return outer is not None and outer in module.ancestors(rare)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.networks import Network, Networks, own_attribute
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -153,6 +154,4 @@ class ParameterReplaced(Rule):
 
     @staticmethod
     def _deleted(method: ast.AST, name: str) -> bool:
-        return any(
-            isinstance(n, ast.Attribute) and n.attr == name and isinstance(n.ctx, ast.Del) for n in ast.walk(method)
-        )
+        return any(isinstance(n, ast.Attribute) and n.attr == name and isinstance(n.ctx, ast.Del) for n in walk(method))

@@ -9,7 +9,7 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engines.networks import Network, Networks, own_attribute
 from greenlight.review.engines.value_flow import carries, derived_names
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Function, Module, parameters
+from greenlight.review.module import Function, Module, parameters, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -124,7 +124,7 @@ class ModuleLeftOnCpu(Rule):
         self, subject: Subject, networks: Networks, module: Module, function: Function
     ) -> Iterator[Finding]:
         made: dict[str, tuple[Network, ast.Assign]] = {}
-        for node in ast.walk(function):
+        for node in walk(function):
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 network = networks.built_by(module, node.value)
                 if network is not None and network.learns and module.function_around(node) is function:
@@ -153,7 +153,7 @@ class ModuleLeftOnCpu(Rule):
     def _moved(module: Module, function: Function) -> set[str]:
         """Return the names of a function that are moved to a device."""
         moved = set()
-        for node in ast.walk(function):
+        for node in walk(function):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MOVES):
                 continue
             given = ast.unparse(node.args[0]) if node.args else ""
@@ -169,7 +169,7 @@ class ModuleLeftOnCpu(Rule):
     @staticmethod
     def _minds_devices(network: Network, call: ast.AST) -> bool:
         """Return whether a class or the call that makes it says anything about devices."""
-        for node in (*ast.walk(network.node), *ast.walk(call)):
+        for node in (*walk(network.node), *walk(call)):
             words = [
                 w for w in (getattr(node, "attr", None), getattr(node, "id", None), getattr(node, "arg", None)) if w
             ]
@@ -182,7 +182,7 @@ class ModuleLeftOnCpu(Rule):
     ) -> ast.Call | None:
         """Return a call that feeds a network with tensors of the device, unless its name goes elsewhere too."""
         use = None
-        for node in ast.walk(function):
+        for node in walk(function):
             if not (isinstance(node, ast.Name) and node.id == name):
                 continue
             around = module.parent(node)
@@ -227,7 +227,7 @@ class ModuleLeftOnCpu(Rule):
             isinstance(n, ast.Call)
             and own_attribute(n.func) in network.layers
             and any(carries(a, inside, _STOPS) for a in n.args)
-            for n in ast.walk(method)
+            for n in walk(method)
         )
 
     def _stays_tensor(self, subject: Subject, module: Module, node: ast.expr) -> bool:
@@ -251,6 +251,6 @@ class ModuleLeftOnCpu(Rule):
         found = subject.find(dotted) if dotted else None
         if found is None:
             return isinstance(node.func, ast.Name) or (isinstance(node.func, ast.Attribute) and node.func.attr == "to")
-        words = {n.attr for n in ast.walk(found[1]) if isinstance(n, ast.Attribute)}
-        called = {n.func.id for n in ast.walk(found[1]) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+        words = {n.attr for n in walk(found[1]) if isinstance(n, ast.Attribute)}
+        called = {n.func.id for n in walk(found[1]) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
         return not words & _STOPS and not called & {"float", "int"}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.networks import Network, Networks
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Function, Module
+from greenlight.review.module import Function, Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -148,7 +148,7 @@ class OptimizerWithoutGradient(Rule):
     @staticmethod
     def _network(networks: Networks, module: Module, function: Function, name: str) -> Network | None:
         found: set[str] = set()
-        for node in ast.walk(function):
+        for node in walk(function):
             if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
                 statement = module.parent(node)
                 value = statement.value if isinstance(statement, ast.Assign) else None
@@ -165,13 +165,13 @@ class OptimizerWithoutGradient(Rule):
         """Return whether a class deals with gradients itself."""
         return any(
             isinstance(n, ast.Attribute) and n.attr in ("grad", "backward", "autograd", "data", "hook", "register_hook")
-            for n in ast.walk(network.node)
+            for n in walk(network.node)
         )
 
     def _only_numbers(self, module: Module, function: Function, name: str, network: Network) -> Function | None:
         """Return the method whose numbers are all that is ever taken from a network; None where anything else is."""
         used: Function | None = None
-        for node in ast.walk(function):
+        for node in walk(function):
             if not (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)):
                 continue
             around = module.parent(node)
@@ -192,8 +192,8 @@ class OptimizerWithoutGradient(Rule):
 
     @staticmethod
     def _returns_number(module: Module, method: Function) -> bool:
-        returns = [n for n in ast.walk(method) if isinstance(n, ast.Return) and module.function_around(n) is method]
-        if not returns or any(isinstance(n, ast.Yield) for n in ast.walk(method)):
+        returns = [n for n in walk(method) if isinstance(n, ast.Return) and module.function_around(n) is method]
+        if not returns or any(isinstance(n, ast.Yield) for n in walk(method)):
             return False
         for found in returns:
             value: ast.AST | None = found.value
@@ -208,5 +208,5 @@ class OptimizerWithoutGradient(Rule):
         # What it keeps on itself could be used in a loss.
         return not any(
             isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) and "loss" in n.attr.lower()
-            for n in ast.walk(method)
+            for n in walk(method)
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.value_flow import is_number, statements_of
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Function, Module
+from greenlight.review.module import Function, Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -78,7 +78,7 @@ class ItemOfANumber(Rule):
 
     def _in_function(self, module: Module, function: Function) -> Iterator[Finding]:
         told: set[str] = set()
-        for node in ast.walk(function):
+        for node in walk(function):
             if not (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
@@ -125,16 +125,14 @@ class ItemOfANumber(Rule):
                         found = inner if is_number(module, inner.value) else None
                 if found is not None:
                     return found
-            if any(
-                isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store) for n in ast.walk(earlier)
-            ):
+            if any(isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store) for n in walk(earlier)):
                 return None
         return None
 
     @staticmethod
     def _asks(function: Function, name: str) -> bool:
         """Return whether a function asks what a name is."""
-        for node in ast.walk(function):
+        for node in walk(function):
             if isinstance(node, ast.Call) and any(isinstance(a, ast.Name) and a.id == name for a in node.args):
                 called = ast.unparse(node.func)
                 if called.endswith(("isinstance", "is_tensor", "hasattr")):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import argument
+from greenlight.review.module import argument, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -65,7 +65,7 @@ class ScalerForBfloat16(Rule):
                 continue
             if not isinstance(condition.ops[0], ast.Eq | ast.In):
                 continue
-            words = [n.value for n in ast.walk(condition) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+            words = [n.value for n in walk(condition) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
             is_dtype = "torch.bfloat16" in {module.dotted(n) for n in (condition.left, *condition.comparators)}
             if (words and all(word.lower() in ("bf16", "bfloat16", "bf16-mixed", "bf") for word in words)) or (
                 is_dtype and not words

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Function, Module
+from greenlight.review.module import Function, Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.rules.model.gl405_scaler_for_bfloat16 import SCALERS
 from greenlight.review.subject import Subject
@@ -80,7 +80,7 @@ class GradientsReadWhileScaled(Rule):
         if until is None:
             return
         for statement in after[:until]:
-            for node in ast.walk(statement):
+            for node in walk(statement):
                 if self._reads(subject, module, node):
                     yield self.at(
                         module,
@@ -104,18 +104,18 @@ class GradientsReadWhileScaled(Rule):
         if found is None or not isinstance(found[1], ast.FunctionDef):
             return False
         home: Module = found[0]
-        scaled = any(isinstance(n, ast.Name | ast.arg) and "scale" in ast.unparse(n) for n in ast.walk(found[1]))
+        scaled = any(isinstance(n, ast.Name | ast.arg) and "scale" in ast.unparse(n) for n in walk(found[1]))
         return not scaled and any(
             isinstance(n, ast.Attribute)
             and n.attr == "grad"
             and isinstance(n.ctx, ast.Load)
             and isinstance(home.parent(n), ast.Attribute | ast.BinOp)
-            for n in ast.walk(found[1])
+            for n in walk(found[1])
         )
 
 
 def _blocks(function: Function) -> Iterator[list[ast.stmt]]:
-    for node in ast.walk(function):
+    for node in walk(function):
         for name in ("body", "orelse", "finalbody"):
             block = getattr(node, name, None)
             if isinstance(block, list) and block and isinstance(block[0], ast.stmt):
@@ -124,8 +124,7 @@ def _blocks(function: Function) -> Iterator[list[ast.stmt]]:
 
 def _calls_method(statement: ast.AST, name: str) -> bool:
     return any(
-        isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == name
-        for n in ast.walk(statement)
+        isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == name for n in walk(statement)
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import argument
+from greenlight.review.module import argument, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.rules.model.gl405_scaler_for_bfloat16 import SCALERS
 from greenlight.review.subject import Subject
@@ -74,7 +74,7 @@ class ClippedWhileScaled(Rule):
                 function = module.function_around(call)
                 if function is None:
                     continue
-                own = [n for n in ast.walk(function) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
+                own = [n for n in walk(function) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
                 scaled = [
                     n
                     for n in own

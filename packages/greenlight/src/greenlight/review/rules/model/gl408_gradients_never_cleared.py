@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -81,7 +81,7 @@ class GradientsNeverCleared(Rule):
         for module in subject.code:
             for backward in module.method_calls("backward"):
                 loop = next((a for a in module.ancestors(backward) if isinstance(a, ast.For | ast.While)), None)
-                for call in ast.walk(loop) if loop is not None else ():
+                for call in walk(loop) if loop is not None else ():
                     if (
                         isinstance(call, ast.Call)
                         and isinstance(call.func, ast.Attribute)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.rules.model.gl406_gradients_read_while_scaled import _blocks
 from greenlight.review.subject import Subject
@@ -63,7 +63,7 @@ class GradientsClearedBeforeStep(Rule):
         for statement in block:
             call = statement.value if isinstance(statement, ast.Expr) else None
             if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
-                if any(isinstance(n, ast.Attribute) and n.attr == "backward" for n in ast.walk(statement)):
+                if any(isinstance(n, ast.Attribute) and n.attr == "backward" for n in walk(statement)):
                     has_gradients, cleared = True, {}
                 continue
             name, owner = call.func.attr, ast.unparse(call.func.value)

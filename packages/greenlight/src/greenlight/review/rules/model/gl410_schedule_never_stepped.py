@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -98,7 +98,7 @@ class ScheduleNeverStepped(Rule):
     @staticmethod
     def _only_read(module: Module, function: ast.AST, name: str) -> bool:
         """Return whether a name is nowhere stepped and nowhere handed on."""
-        for node in ast.walk(function):
+        for node in walk(function):
             if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
                 around = module.parent(node)
                 if not (isinstance(around, ast.Attribute) and around.attr in ("get_last_lr", "get_lr", "last_epoch")):

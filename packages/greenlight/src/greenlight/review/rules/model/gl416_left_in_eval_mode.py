@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Function, Module
+from greenlight.review.module import Function, Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -79,12 +79,12 @@ class LeftInEvalMode(Rule):
                 yield from self._in_function(subject, module, function)
 
     def _in_function(self, subject: Subject, module: Module, function: Function) -> Iterator[Finding]:
-        for loop in ast.walk(function):
+        for loop in walk(function):
             if not isinstance(loop, ast.For | ast.While) or any(
                 isinstance(a, ast.For | ast.While) for a in module.ancestors(loop)
             ):
                 continue
-            inside = list(ast.walk(loop))
+            inside = list(walk(loop))
             if not any(isinstance(n, ast.Attribute) and n.attr == "backward" for n in inside):
                 continue
             back = {ast.unparse(n.value) for n in inside if isinstance(n, ast.Attribute) and n.attr == "train"}
@@ -121,16 +121,14 @@ class LeftInEvalMode(Rule):
                 dotted = module.dotted(node.func)
                 found = subject.find(dotted) if dotted else None
                 if found is not None and any(
-                    isinstance(n, ast.Attribute) and n.attr == "train" for n in ast.walk(found[1])
+                    isinstance(n, ast.Attribute) and n.attr == "train" for n in walk(found[1])
                 ):
                     return True
         return False
 
     @staticmethod
     def _made_outside(loop: ast.For | ast.While, name: str) -> bool:
-        return not any(
-            isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store) for n in ast.walk(loop)
-        )
+        return not any(isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store) for n in walk(loop))
 
 
 def _after(module: Module, node: ast.AST) -> Iterator[ast.AST]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Function, Module
+from greenlight.review.module import Function, Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -107,7 +107,7 @@ class EvaluationKeepsGradients(Rule):
     @staticmethod
     def _evaluates(function: Function) -> ast.Call | None:
         """Return the call of a model in a loop over a loader, in a function that has put it into eval mode."""
-        nodes = list(ast.walk(function))
+        nodes = list(walk(function))
         if any(isinstance(n, ast.Attribute) and n.attr in _OFF for n in nodes):
             return None
         if any(isinstance(n, ast.Name) and n.id in _OFF for n in nodes):
@@ -125,7 +125,7 @@ class EvaluationKeepsGradients(Rule):
         }
         for loop in nodes:
             if isinstance(loop, ast.For) and "loader" in ast.unparse(loop.iter):
-                for n in ast.walk(loop):
+                for n in walk(loop):
                     if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id in models:
                         return n if n.lineno > models[n.func.id] else None
         return None

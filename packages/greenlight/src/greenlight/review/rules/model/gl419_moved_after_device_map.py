@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.checkpoints import Checkpoints
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import UNKNOWN, Function, Module, argument
+from greenlight.review.module import UNKNOWN, Function, Module, argument, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -111,7 +111,7 @@ class MovedAfterDeviceMap(Rule):
         self, subject: Subject, module: Module, function: Function, name: str
     ) -> list[tuple[Module, ast.Call]]:
         """Return the moves of what a function returns, where it is called."""
-        returns = [n for n in ast.walk(function) if isinstance(n, ast.Return)]
+        returns = [n for n in walk(function) if isinstance(n, ast.Return)]
         if len(returns) != 1 or not isinstance(module.parent(function), ast.Module):
             return []
         value = returns[0].value
@@ -134,7 +134,7 @@ class MovedAfterDeviceMap(Rule):
 
     @staticmethod
     def _moves(module: Module, function: Function, name: str, line: int) -> Iterator[ast.Call]:
-        for node in ast.walk(function):
+        for node in walk(function):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Function, Module
+from greenlight.review.module import Function, Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -72,7 +72,7 @@ class LossKeepsItsGraph(Rule):
                 yield from self._in_function(module, function)
 
     def _in_function(self, module: Module, function: Function) -> Iterator[Finding]:
-        nodes = list(ast.walk(function))
+        nodes = list(walk(function))
         backward = {
             n.func.value.id: n
             for n in nodes
@@ -97,7 +97,7 @@ class LossKeepsItsGraph(Rule):
             rebound = any(
                 isinstance(n, ast.Assign)
                 and any(isinstance(t, ast.Name) and t.id == loss for t in n.targets)
-                and any(isinstance(a, ast.Attribute) and a.attr in ("item", "detach") for a in ast.walk(n.value))
+                and any(isinstance(a, ast.Attribute) and a.attr in ("item", "detach") for a in walk(n.value))
                 for n in nodes
             )
             used = any(

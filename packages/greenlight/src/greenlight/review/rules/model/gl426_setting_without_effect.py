@@ -9,7 +9,7 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engines.networks import own_attribute
 from greenlight.review.engines.run_values import RunValues
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -75,7 +75,7 @@ class SettingWithoutEffect(Rule):
                 if not self._is_own(subject, module, owner):
                     continue
                 seen = set()
-                for node in ast.walk(owner):
+                for node in walk(owner):
                     if not (isinstance(node, ast.Assign) and len(node.targets) == 1):
                         continue
                     name, value = own_attribute(node.targets[0]), _bare(node.value)
@@ -109,7 +109,7 @@ class SettingWithoutEffect(Rule):
         """Return whether nothing but the experiment reads a class: it derives from nothing, Module, or its own."""
         if owner.decorator_list or owner.keywords:
             return False
-        if any(isinstance(n, ast.Name) and n.id in ("vars", "getattr", "__dict__") for n in ast.walk(owner)):
+        if any(isinstance(n, ast.Name) and n.id in ("vars", "getattr", "__dict__") for n in walk(owner)):
             return False
         for base in owner.bases:
             dotted = module.dotted(base) or ""

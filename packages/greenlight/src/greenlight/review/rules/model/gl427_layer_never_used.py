@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.networks import Network, Networks, own_attribute
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -148,7 +149,7 @@ class LayerNeverUsed(Rule):
     @staticmethod
     def _walks(network: Network) -> bool:
         """Return whether a class reaches its parts in another way than by name."""
-        for node in ast.walk(network.node):
+        for node in walk(network.node):
             if own_attribute(node) in _WALKS:
                 return True
             if isinstance(node, ast.Name) and node.id in ("getattr", "vars", "setattr"):

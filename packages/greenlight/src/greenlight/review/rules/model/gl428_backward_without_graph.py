@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -107,7 +107,7 @@ class BackwardWithoutGraph(Rule):
                     if dotted in ("torch.no_grad", "torch.inference_mode"):
                         nested = any(
                             isinstance(n, ast.Attribute) and n.attr in ("enable_grad", "set_grad_enabled")
-                            for n in ast.walk(around)
+                            for n in walk(around)
                         )
                         return None if nested else f"it is computed under {dotted}()"
         return None

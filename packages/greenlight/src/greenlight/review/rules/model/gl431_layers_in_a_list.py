@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.networks import Networks
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -125,7 +125,7 @@ class LayersInAList(Rule):
     @staticmethod
     def _handed_on(module: Module, owner: ast.ClassDef, name: str) -> bool:
         """Return whether the list is given to a call that may register what it holds."""
-        for node in ast.walk(owner):
+        for node in walk(owner):
             if isinstance(node, ast.Attribute) and node.attr == name and isinstance(node.ctx, ast.Load):
                 around = module.parent(node)
                 if isinstance(around, ast.Starred | ast.Call):

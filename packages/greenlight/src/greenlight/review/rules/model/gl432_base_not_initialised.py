@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.networks import Networks
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -83,7 +84,7 @@ class BaseNotInitialised(Rule):
             )
             calls = [
                 n.lineno
-                for n in ast.walk(method)
+                for n in walk(method)
                 if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == "__init__"
             ]
             if first is not None and (not calls or min(calls) > first):

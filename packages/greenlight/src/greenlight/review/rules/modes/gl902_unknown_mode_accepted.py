@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.config_flow import ConfigFlow
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -28,14 +28,14 @@ def _is_mode(module: Module, node: ast.AST) -> bool:
 
 def _names_mode(module: Module, node: ast.AST) -> bool:
     """Return whether a condition compares the mode with one of the two values."""
-    for part in ast.walk(node):
+    for part in walk(node):
         if isinstance(part, ast.Compare) and any(_is_mode(module, p) for p in (part.left, *part.comparators)):
             return True
     return False
 
 
 def _strings(node: ast.AST) -> set[str]:
-    return {n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    return {n.value for n in walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
 
 def _exits(node: ast.AST) -> bool:
@@ -230,7 +230,7 @@ class UnknownModeAccepted(Rule):
                 if isinstance(node, ast.Dict | ast.Subscript) and {"trial", "full"} <= _strings(node):
                     return
                 if isinstance(node, ast.If) and _names_mode(module, node.test):
-                    if any(isinstance(n, ast.Raise) or _exits(n) for n in ast.walk(node)):
+                    if any(isinstance(n, ast.Raise) or _exits(n) for n in walk(node)):
                         return
                     if "trial" in _strings(node.test) and not _is_elif(module, node):
                         chains.append((module, node))

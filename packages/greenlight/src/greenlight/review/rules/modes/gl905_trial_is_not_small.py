@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.config_flow import ConfigFlow
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -28,7 +28,7 @@ def _is_mode(module: Module, node: ast.AST) -> bool:
 
 def _names_mode(module: Module, node: ast.AST) -> bool:
     """Return whether a condition compares the mode with one of the two values."""
-    for part in ast.walk(node):
+    for part in walk(node):
         if isinstance(part, ast.Compare) and any(_is_mode(module, p) for p in (part.left, *part.comparators)):
             return True
     return False

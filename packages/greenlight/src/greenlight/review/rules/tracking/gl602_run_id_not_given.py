@@ -9,7 +9,7 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engines.readback import Readback
 from greenlight.review.engines.training import Training
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module, argument, has_open_arguments
+from greenlight.review.module import Module, argument, has_open_arguments, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -28,7 +28,7 @@ def _settings(module: Module) -> set[str]:
 
 
 def _random(module: Module, node: ast.expr, depth: int = 4) -> str | None:
-    for inner in ast.walk(node):
+    for inner in walk(node):
         if isinstance(inner, ast.Call) and module.dotted(inner.func) in _RANDOM:
             return module.dotted(inner.func)
         if isinstance(inner, ast.Name) and depth:

@@ -11,7 +11,7 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engines.metrics import Metrics
 from greenlight.review.engines.readback import Readback
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -93,10 +93,9 @@ def _tested(module: Module, name: ast.Name) -> bool:
     return any(
         isinstance(n, ast.If | ast.IfExp | ast.BoolOp)
         and any(
-            isinstance(i, ast.Name) and i.id == name.id
-            for i in ast.walk(n.test if not isinstance(n, ast.BoolOp) else n)
+            isinstance(i, ast.Name) and i.id == name.id for i in walk(n.test if not isinstance(n, ast.BoolOp) else n)
         )
-        for n in ast.walk(scope)
+        for n in walk(scope)
     )
 
 

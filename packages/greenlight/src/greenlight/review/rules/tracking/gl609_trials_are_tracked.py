@@ -10,7 +10,7 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engines.flow import Flow
 from greenlight.review.engines.training import Place, Training
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module, parameters
+from greenlight.review.module import Module, parameters, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -29,9 +29,9 @@ def _may_be_off(flow: Flow, place: Place, reached: list[tuple[Module, ast.AST]])
         if isinstance(function, _FUNCTIONS) and any(_SWITCH.search(a.arg.lower()) for a in parameters(function)):
             return True
     module, objective = reached[0]
-    if any(isinstance(n, ast.Constant) and n.value in _OFF and not _compared(module, n) for n in ast.walk(objective)):
+    if any(isinstance(n, ast.Constant) and n.value in _OFF and not _compared(module, n) for n in walk(objective)):
         return True
-    for node in ast.walk(objective):
+    for node in walk(objective):
         # A switch handed on: fit(cfg, False), fit(cfg, track=False), fit(cfg, trial).
         if isinstance(node, ast.Call) and flow.target(module, node) is not None:
             if any(k.arg is not None and _SWITCH.search(k.arg.lower()) for k in node.keywords):
@@ -44,7 +44,7 @@ def _may_be_off(flow: Flow, place: Place, reached: list[tuple[Module, ast.AST]])
         and n.value in _OFF
         and not _compared(place.module, n)
         and not _only_in_trial_mode(place.module, n)
-        for n in ast.walk(around)
+        for n in walk(around)
     )
 
 
@@ -161,7 +161,7 @@ class TrialsAreTracked(Rule):
             reached = training.flow.reached(module, objective)
             if _may_be_off(training.flow, place, reached):
                 continue
-            inside = {id(node) for _, function in reached for node in ast.walk(function)}
+            inside = {id(node) for _, function in reached for node in walk(function)}
             started = next((p for p in training.inits if id(p.node) in inside), None)
             if started is None or _is_conditional_on_trial(started):
                 continue

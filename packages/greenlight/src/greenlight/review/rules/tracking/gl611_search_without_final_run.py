@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.training import Training
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -32,7 +32,7 @@ def _only_shown(module: Module, node: ast.AST) -> bool:
 def _handed_on(module: Module, study: ast.Name) -> bool:
     """Return whether a study is returned, stored or given to a call."""
     scope = module.scope(study)
-    for node in ast.walk(scope):
+    for node in walk(scope):
         if isinstance(node, ast.Name) and node.id == study.id and isinstance(node.ctx, ast.Load):
             around = module.parent(node)
             if not isinstance(around, ast.Attribute) and not _only_shown(module, node):

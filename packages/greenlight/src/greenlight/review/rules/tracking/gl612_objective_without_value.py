@@ -9,6 +9,7 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engines.flow import returns
 from greenlight.review.engines.training import Training
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -91,7 +92,7 @@ class ObjectiveWithoutValue(Rule):
         for _, module, objective in training.objectives:
             if not isinstance(objective, ast.FunctionDef) or objective.decorator_list:
                 continue
-            if any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(objective)):
+            if any(isinstance(n, ast.Yield | ast.YieldFrom) for n in walk(objective)):
                 continue
             given = list(returns(module, objective))
             values = [r.value for r in given]

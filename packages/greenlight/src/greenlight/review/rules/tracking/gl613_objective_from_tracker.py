@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.training import Training
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -66,7 +66,7 @@ class ObjectiveFromTracker(Rule):
         if not training.optimize:
             raise NotApplicable("there is no Optuna search")
         for _, module, objective in training.objectives:
-            inside = {id(n): where for where, f in training.flow.reached(module, objective) for n in ast.walk(f)}
+            inside = {id(n): where for where, f in training.flow.reached(module, objective) for n in walk(f)}
             for where in training.modules:
                 for call in where.calls("wandb.Api", "wandb.apis.public.Api"):
                     if id(call) in inside:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.training import Training
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module, argument, has_open_arguments
+from greenlight.review.module import Module, argument, has_open_arguments, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -45,7 +45,7 @@ def _always(module: Module, node: ast.AST) -> bool:
         if isinstance(around, ast.If | ast.IfExp | ast.Try | ast.Match | ast.While | ast.For | ast.Lambda | ast.BoolOp):
             return False
         if isinstance(around, ast.FunctionDef | ast.AsyncFunctionDef):
-            early = any(isinstance(n, ast.Return) and n.lineno < getattr(node, "lineno", 0) for n in ast.walk(around))
+            early = any(isinstance(n, ast.Return) and n.lineno < getattr(node, "lineno", 0) for n in walk(around))
             return not early and isinstance(node, ast.Call)
     return True
 

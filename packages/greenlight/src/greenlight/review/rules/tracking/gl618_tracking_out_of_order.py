@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.training import Training
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -122,11 +122,11 @@ class TrackingOutOfOrder(Rule):
                 if handle is None:
                     continue
                 for later in _after(module, node):
-                    if any(_starts(module, n, handle) for n in ast.walk(later)):
+                    if any(_starts(module, n, handle) for n in walk(later)):
                         break
                     if not isinstance(later, ast.Expr | ast.Assign | ast.AugAssign):
                         continue
-                    used = next((n for n in ast.walk(later) if _uses(module, n, handle)), None)
+                    used = next((n for n in walk(later) if _uses(module, n, handle)), None)
                     if used is not None:
                         yield self.at(
                             module,

@@ -10,7 +10,7 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engines.flow import Flow
 from greenlight.review.engines.training import Training
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module, argument, has_open_arguments
+from greenlight.review.module import Module, argument, has_open_arguments, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -31,7 +31,7 @@ def _is_always_run(flow: Flow, module: Module, node: ast.AST, depth: int) -> boo
     if function is None:
         return True
     line = getattr(node, "lineno", 0)
-    if any(isinstance(n, ast.Return) and n.lineno < line for n in ast.walk(function)):
+    if any(isinstance(n, ast.Return) and n.lineno < line for n in walk(function)):
         return False
     calls = flow.calls_of(function)
     if not calls:
