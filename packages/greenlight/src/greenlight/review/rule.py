@@ -10,7 +10,7 @@ from typing import ClassVar, TypeAlias
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Confidence, Edit, Finding, Severity
 from greenlight.review.module import Module
-from greenlight.review.subject import Subject
+from greenlight.review.subject import NotChecked, Subject
 from greenlight.review.toml_file import TomlFile
 from greenlight.review.yaml_file import YamlFile
 
@@ -18,8 +18,7 @@ Fragment: TypeAlias = Mapping[str, str]
 """Part of an experiment: text by path, such as ``{"src/train.py": "..."}``. Indentation common to all lines is cut."""
 
 
-class NotChecked(Exception):  # noqa: N818 - a state of the verdict
-    """Raised by a rule that cannot do its work on this input; the message is the reason."""
+__all__ = ["Fragment", "NotApplicable", "NotChecked", "Rule"]
 
 
 class NotApplicable(Exception):  # noqa: N818 - a state of the verdict
@@ -93,8 +92,8 @@ class Rule(ABC):
             line,
             _characters(module.lines, line, column) + 1,
             self.id,
-            message,
-            remedy or self.remedy,
+            " ".join(message.split()),
+            " ".join((remedy or self.remedy).split()),
             severity or self.severity,
             confidence,
             end_line,
@@ -121,8 +120,8 @@ class Rule(ABC):
             line,
             column,
             self.id,
-            message,
-            remedy or self.remedy,
+            " ".join(message.split()),
+            " ".join((remedy or self.remedy).split()),
             severity or self.severity,
             confidence,
             edits=edits,

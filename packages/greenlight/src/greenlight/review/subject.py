@@ -13,6 +13,11 @@ from greenlight.review.module import Module
 from greenlight.review.toml_file import TomlFile
 from greenlight.review.yaml_file import YamlFile
 
+
+class NotChecked(Exception):  # noqa: N818 - a state of the verdict
+    """Raised by a rule that cannot do its work on this input; the message is the reason."""
+
+
 T = TypeVar("T")
 CODE = tuple(path for path in FILES if path.endswith(".py"))
 """The five Python files of the contract."""
@@ -57,6 +62,16 @@ class Subject:
         """The Python files of the experiment in order of the contract's list, then all others."""
         own = [self.modules[path] for path in CODE if path in self.modules]
         return (*own, *(module for path, module in self.modules.items() if path not in CODE))
+
+    def require_whole(self) -> None:
+        """Raise `NotChecked` where a file of code is empty or cannot be parsed: what stands in it is not known.
+
+        For rules that say that *nothing* reads, saves or checks something.
+        """
+        for path in CODE:
+            module = self.modules.get(path)
+            if path in self.submission.unread or (module is not None and (module.error is not None or module.is_blank)):
+                raise NotChecked(f"{path} is empty or cannot be read, and what it does is not known")
 
     def module(self, path: str) -> Module | None:
         """Return a Python file that is there, can be parsed and is not blank; None otherwise.
