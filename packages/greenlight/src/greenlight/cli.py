@@ -6,6 +6,7 @@ Only what every command needs is imported here; a command imports its own room w
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -232,10 +233,16 @@ def hub(
 
 
 def main() -> NoReturn:
-    """Run the command line; an error that the user can mend is one line and exit status 2."""
+    """Run the command line; an error that the user can mend is one line and exit status 2.
+
+    A crash of greenlight itself has that status too, with its traceback: 1 is for experiments that are not ready.
+    """
     try:
         app(standalone_mode=True)
     except GreenlightError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except Exception:  # noqa: BLE001 - whatever it is, it is no verdict
+        traceback.print_exc()
         sys.exit(2)
     sys.exit(0)
