@@ -138,7 +138,12 @@ def test_a_rule_is_explained_and_an_unknown_one_names_the_nearest():
 
 
 def test_a_crash_of_the_gate_itself_is_no_verdict(experiment):
-    code = "import sys, greenlight.gate as g, greenlight.cli as c; g.submission = None; sys.argv[1:] = ['review', '.']; c.main()"
+    code = """
+import sys, greenlight.gate, greenlight.cli
+greenlight.gate.submission = None
+sys.argv[1:] = ["review", "."]
+greenlight.cli.main()
+"""
     told = subprocess.run([sys.executable, "-c", code], cwd=experiment, capture_output=True, text=True, check=False)
     assert told.returncode == 2
     assert told.stderr.startswith("Traceback")
