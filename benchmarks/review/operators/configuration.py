@@ -156,7 +156,7 @@ OPERATORS = (
     Operator(
         "null-in-arithmetic",
         "A value that is computed with is null in a run file.",
-        (),
+        ("GL714",),
         swap_in_run(
             (
                 "  budget_minutes: 30\n  micro_batch_size: 8\n  gradient_accumulation_steps: 4\n",
@@ -278,7 +278,7 @@ OPERATORS = (
         "n_trials is declared, but no study is ever made.",
         ("GL712",),
         swap(_TRAIN, ("    if cfg.optuna.n_trials > 0:\n        cfg = with_values(cfg, search(cfg))\n", "")),
-        seen_at=(_CONFIG, _MAIN, *_RUNS),
+        seen_at=(_CONFIG, _MAIN, _TRAIN, *_RUNS),
     ),
     Operator(
         "default-hides-a-missing-key",

@@ -151,7 +151,18 @@ OPERATORS = (
         "no-shuffling",
         "The training loader keeps the order of the file in every epoch.",
         ("GL310",),
-        swap(_TRAIN, ("        shuffle=True,\n", "        shuffle=False,\n")),
+        chain(
+            swap(_TRAIN, ("        shuffle=True,\n", "        shuffle=False,\n")),
+            swap(
+                _PREPROCESS,
+                (
+                    "    order = torch.randperm(len(questions), "
+                    "generator=torch.Generator().manual_seed(dataset.split_seed)).tolist()\n",
+                    "    order = list(range(len(questions)))\n",
+                ),
+            ),
+        ),
+        seen_at=(_TRAIN,),
     ),
     Operator(
         "no-end-of-text",

@@ -84,6 +84,7 @@ OPERATORS = (
                 "dict(run.summary)",
             ),
         ),
+        seen_at=(_EVALUATE,),
     ),
     Operator(
         "sampled-history",

@@ -287,6 +287,7 @@ OPERATORS = (
         "NaN of the history goes into metrics.json, which is no JSON then.",
         ("GL844", "GL817"),
         swap(_EVALUATE, ("json.dumps(strict(value), indent=2, allow_nan=False)", "json.dumps(value, indent=2)")),
+        seen_at=(_EVALUATE,),
     ),
     Operator(
         "internals-among-metrics",
@@ -299,6 +300,7 @@ OPERATORS = (
                 "dict(run.summary._json_dict)",
             ),
         ),
+        seen_at=(_EVALUATE,),
     ),
     Operator(
         "missing-runs-swallowed",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.review.operators._operator import Operator, chain, swap
+from benchmarks.review.operators._operator import Operator, chain, either, swap
 
 _TRAIN, _MODEL, _MAIN = "src/train.py", "src/model.py", "src/main.py"
-_PREPROCESS = "src/preprocess.py"
+_PREPROCESS, _CONFIG = "src/preprocess.py", "config/config.yaml"
 _LOAD = 'load_dataset(dataset.name, dataset.config, split=split, cache_dir=str(CACHE / "datasets"))'
 _GUARDED = (
     "    try:\n        rows = " + _LOAD + "\n"
@@ -52,7 +52,10 @@ OPERATORS = (
         chain(
             swap(_PREPROCESS, ('CACHE = Path(__file__).resolve().parents[1] / ".cache"', 'CACHE = Path(".cache")')),
             swap(_MAIN, ('@hydra.main(version_base="1.3", ', '@hydra.main(version_base="1.1", ')),
+            # Where the run's folder is the folder of the experiment, Hydra does not move anything.
+            either(swap(_CONFIG, ("    dir: .\n", "    dir: ${results_dir}/${run_id}\n")), dict),
         ),
+        seen_at=(_PREPROCESS,),
     ),
     Operator(
         "column-that-the-data-set-lacks",

@@ -30,7 +30,7 @@ OPERATORS = (
     Operator(
         "no-backward",
         "The loss is never propagated back.",
-        (),
+        ("GL433",),
         either(
             swap(_TRAIN, ("        loss.backward()\n        total += loss.item()\n", "        total += loss.item()\n")),
         ),
@@ -38,8 +38,9 @@ OPERATORS = (
     Operator(
         "no-optimiser-step",
         "The optimiser is made and never steps.",
-        (),
+        ("GL434",),
         swap(_TRAIN, ("    optimizer.step()\n", "")),
+        seen_at=(_TRAIN,),
     ),
     Operator(
         "loss-kept-with-its-graph",
@@ -114,7 +115,7 @@ OPERATORS = (
                 'cache_dir=cache, dtype=DTYPES[section.dtype], device_map="auto")\n',
             ),
         ),
-        seen_at=("pyproject.toml",),
+        seen_at=("pyproject.toml", _MODEL),
     ),
     Operator(
         "trust-remote-code",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.review.operators._operator import Operator, chain, swap
 
-_MAIN, _CONFIG = "src/main.py", "config/config.yaml"
+_MAIN, _TRAIN, _CONFIG = "src/main.py", "src/train.py", "config/config.yaml"
 
 OPERATORS = (
     Operator(
@@ -46,12 +46,14 @@ OPERATORS = (
         "A trial leaves W&B on.",
         ("GL903",),
         swap(_MAIN, ('        cfg.wandb.mode = "disabled"\n', "")),
+        seen_at=(_TRAIN,),
     ),
     Operator(
         "trial-searches",
         "A trial runs the whole search.",
         ("GL904",),
         swap(_MAIN, ("        cfg.optuna.n_trials = 0\n", "")),
+        seen_at=(_TRAIN,),
     ),
     Operator(
         "trial-is-not-small",
@@ -92,14 +94,16 @@ OPERATORS = (
             ),
             swap(_CONFIG, ("  mode: online          # decided", "  mode: offline         # decided")),
         ),
+        seen_at=(_TRAIN,),
     ),
     Operator(
         "mode-applied-after-init",
         "The mode is applied after the W&B run has been started.",
-        ("GL907", "GL618"),
+        ("GL903", "GL618"),
         chain(
             swap(_MAIN, ("    configure_mode(cfg)\n    train(cfg)\n", "    train(cfg)\n    configure_mode(cfg)\n")),
         ),
+        seen_at=(_TRAIN,),
     ),
     Operator(
         "mode-never-applied",

@@ -73,6 +73,7 @@ OPERATORS = (
         "Evaluation reads the headline under a name that training never sets.",
         ("GL605",),
         swap(_EVALUATE, ('PRIMARY = "exact_match_at_budget"', 'PRIMARY = "exact_match_at_the_budget"')),
+        seen_at=(_EVALUATE,),
     ),
     Operator(
         "no-summary",
@@ -225,9 +226,10 @@ OPERATORS = (
     ),
     Operator(
         "offline-by-environment",
-        "The environment variable WANDB_MODE is forced to offline.",
+        "The environment variable WANDB_MODE is forced to offline, and wandb.init is given no mode of its own.",
         ("GL617",),
         chain(
+            swap(_TRAIN, ("        mode=cfg.wandb.mode,\n", "")),
             swap(_TRAIN, ("import json\n", "import json\nimport os\n")),
             swap(
                 _TRAIN, ("    run = wandb.init(\n", '    os.environ["WANDB_MODE"] = "offline"\n    run = wandb.init(\n')
@@ -237,7 +239,7 @@ OPERATORS = (
     Operator(
         "outcomes-unsaved",
         "Files are written and never handed to W&B, although evaluation downloads them from there.",
-        (),
+        ("GL622",),
         swap(_TRAIN, ('    run.save(str(path), base_path=str(folder), policy="now")\n', "")),
         seen_at=(_EVALUATE,),
     ),

@@ -128,3 +128,82 @@ def test_columns_chosen_by_a_comprehension_are_removed():
     (loader,) = keys.loaders.values()
     assert loader.columns.sure == {"input_ids", "attention_mask", "label"}
     assert not loader.columns.open
+
+
+GENERATOR = """
+from functools import partial
+
+import torch
+from datasets import load_dataset
+from torch.utils.data import DataLoader, Dataset
+
+class Rows(Dataset):
+    def __init__(self, texts, tokenizer):
+        self.rows = [{"ids": tokenizer(text).input_ids} for text in texts]
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        return self.rows[index]
+
+def collate(rows, pad_id):
+    return {"ids": torch.tensor([row["ids"] for row in rows]), "mask": torch.ones(len(rows))}
+
+def grouped(batches, size):
+    group = []
+    for batch in batches:
+        group.append(batch)
+        if len(group) == size:
+            yield group
+            group = []
+
+def advance(model, group):
+    for batch in group:
+        CHANGE
+        model(batch["labels"])
+
+def train(model, tokenizer):
+    texts = load_dataset("imdb", split="train")
+    loader = DataLoader(Rows(texts, tokenizer), batch_size=8, shuffle=True, collate_fn=partial(collate, pad_id=0))
+    for group in grouped(loader, 4):
+        advance(model, group)
+"""
+
+
+def lacking(code):
+    reads = Subject.of({"src/train.py": code}).derived(BatchKeys).reads
+    return {read.key for read in reads if read.row.columns.lacks(read.key)}
+
+
+def test_batches_are_followed_through_partial_generators_and_lists():
+    assert lacking(GENERATOR.replace("CHANGE", "pass")) == {"labels"}
+
+
+def test_a_key_that_is_written_to_a_batch_of_a_list_is_there():
+    assert lacking(GENERATOR.replace("CHANGE", 'batch["labels"] = batch["ids"]')) == set()
+
+
+def test_rows_of_a_list_that_were_written_to_may_have_any_key():
+    twice = 'batch["labels"] = 1\n    for batch in group:'
+    assert lacking(GENERATOR.replace("CHANGE", twice)) == set()
+
+
+def test_a_function_that_writes_keys_may_have_written_them_to_the_batch():
+    code = GENERATOR.replace("CHANGE", "label(batch)") + '\n\ndef label(batch):\n    batch["labels"] = batch["ids"]\n'
+    assert lacking(code) == set()
+
+
+def test_attributes_of_an_own_class_are_followed_into_its_methods():
+    code = """
+from datasets import load_dataset
+
+class Trainer:
+    def __init__(self):
+        self.rows = load_dataset("imdb", split="train")
+
+    def fit(self):
+        for row in self.rows:
+            print(row["sentence"])
+"""
+    assert lacking(code) == {"sentence"}

@@ -94,3 +94,30 @@ def test_a_number_is_told_from_what_may_be_a_tensor(expression, number):
 )
 def test_a_value_is_carried_until_it_leaves_the_graph(expression, carried):
     assert carries(ast.parse(expression, mode="eval").body, {"x"}) is carried
+
+
+def test_a_key_of_that_name_in_another_object_writes_no_setting():
+    code = (
+        "def g(rows):\n    table = {}\n    table['name'] = 1\n    self.name = 2\n\n"
+        "def f(cfg):\n    cfg.model.name = 'x'\n    FOUND(cfg.dataset.name)\n"
+    )
+    assert worth(code) == {"a": "gsm8k", "b": "imdb"}
+    assert worth(code.replace("cfg.dataset", "cfg.model")) == {}
+
+
+def test_a_key_that_is_written_to_something_unknown_has_no_value():
+    assert worth("def g(thing):\n    thing.name = 1\n\ndef f(cfg):\n    FOUND(cfg.dataset.name)\n") == {}
+
+
+def test_an_override_that_the_code_makes_has_no_value():
+    text = "def f(cfg, x):\n    {}\n    FOUND(cfg.dataset.name)\n"
+    assert worth(text.format("run([f'dataset.name={x}'])")) == {}
+    assert worth(text.format("raise ValueError(f'dataset.name={x}: say another')")) == {"a": "gsm8k", "b": "imdb"}
+
+
+def test_a_section_that_a_class_keeps_is_followed():
+    code = (
+        "class A:\n    def __init__(self, cfg):\n        self.section, self.x = cfg.model, 1\n\n"
+        "    def f(self):\n        FOUND(self.section.name)\n"
+    )
+    assert worth(code) == {"a": "gpt2", "b": "roberta-base"}

@@ -27,9 +27,9 @@ def main(folder, run_id, values):
 
 def test_a_call_of_a_function_that_dumps_its_parameter_writes_json():
     readback = Subject.of({"src/evaluate.py": SAVING}).derived(Readback)
-    found = [(ast.unparse(content), target_of(readback, call)) for call, content in written(readback)]
+    found = [(ast.unparse(w.content), target_of(readback, w.call)) for w in written(readback)]
     assert sorted(found) == [("values", "aggregated_metrics.json"), ("{'values': values}", "metrics.json")]
-    inside = [ast.unparse(p) for _, content in written(readback) for p in parts(readback, content)]
+    inside = [ast.unparse(p) for w in written(readback) for p in parts(readback, w.content)]
     assert "values" in inside
 
 

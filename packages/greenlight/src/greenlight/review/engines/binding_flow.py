@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import ast
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from greenlight.review.engines.names import BUILTINS, FileNames, Names, Space
+from greenlight.review.engines.statements import (
+    ENDS,
+    binds_directly,
+    bodies,
+    exits,
+    falls_through,
+    leaves,
+    races_the_clock,
+    read_in,
+)
 from greenlight.review.module import Module, walk
 from greenlight.review.subject import Subject
 
 Cause: TypeAlias = Literal["never", "while", "if", "try"]
 _LAZY = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.GeneratorExp)
-_ENDS = (ast.Return, ast.Raise, ast.Break, ast.Continue)
-_CLOCKS = ("time", "monotonic", "perf_counter", "process_time")
-_TALKS = frozenset(
-    {"print", "warn", "warning", "error", "info", "debug", "exception", "print_exc", "append", "log", "write"}
-)
 
 
 @dataclass(frozen=True)
@@ -61,13 +67,14 @@ class BindingFlow:
         for names in subject.derived(Names).files:
             if names.is_open:
                 continue
+            reaching = Counter(name for space in names.spaces for name in space.outside)
             for space in names.spaces:
                 if space.kind in ("function", "module") and not isinstance(space.node, ast.Lambda):
-                    self.unbound.extend(_Walk(names, space).found)
+                    self.unbound.extend(_Walk(names, space, reaching).found)
 
 
 class _Walk:
-    def __init__(self, names: FileNames, space: Space) -> None:
+    def __init__(self, names: FileNames, space: Space, reaching: Counter[str]) -> None:
         self.names, self.space, self.module = names, space, names.module
         self.local = {name for name in space.bound if name not in space.outside}
         given = {n for n, nodes in space.bound.items() if any(isinstance(node, ast.arg) for node in nodes)}
@@ -76,7 +83,8 @@ class _Walk:
         self._told: set[str] = set()
         body = space.node.body  # type: ignore[attr-defined]
         # What other functions bind here by nonlocal or global is bound at a time that this walk does not see.
-        self.elsewhere = {name for other in names.spaces if other is not space for name in other.outside}
+        own = set(space.outside)
+        self.elsewhere = {name for name in self.local if reaching[name] > (name in own)}
         self._block(body, _State(set(given), set(given)))
 
     # -- statements --------------------------------------------------------------------------------------------
@@ -133,7 +141,7 @@ class _Walk:
                 self._expression(child, state)
         if isinstance(node, ast.Break) and self._loops:
             self._loops[-1].append(state.copy())
-        if isinstance(node, _ENDS) or _exits(node):
+        if isinstance(node, ENDS) or exits(node):
             return _State(set(), set(), reachable=False)
         return state
 
@@ -280,7 +288,7 @@ class _Walk:
         chain: list[ast.AST] = [name, *self.module.ancestors(name)]
         bindings = self.space.bound[name.id]
         for below, around in itertools.pairwise(chain):
-            for body in _bodies(around):
+            for body in bodies(around):
                 if below not in body:
                     continue
                 position = body.index(below)
@@ -310,111 +318,35 @@ class _Walk:
         bound = self._names_in([block])
         between = body[body.index(block) + 1 : position]
         if isinstance(block, ast.While):
-            mentioned = bound | _read_in([block.test]) | {name.id}
-            if _read_in(guards) & mentioned or not _races_the_clock(block.test):
+            mentioned = bound | read_in([block.test]) | {name.id}
+            if read_in(guards) & mentioned or not races_the_clock(block.test):
                 return None
-            if any(_leaves(statement) and _read_in([statement]) & mentioned for statement in between):
+            if any(leaves(statement) and read_in([statement]) & mentioned for statement in between):
                 return None
             return UnboundRead(self.module, name, "while", block)
         if isinstance(block, ast.Try):
-            if _read_in(guards) & bound or any(_leaves(statement) for statement in between):
+            if read_in(guards) & bound or any(leaves(statement) for statement in between):
                 return None
-            return UnboundRead(self.module, name, "try", block) if _falls_through(block, name.id) else None
+            return UnboundRead(self.module, name, "try", block) if falls_through(block, name.id) else None
         if isinstance(block, ast.If) and not block.orelse and not guards:
             if any(isinstance(a, ast.For | ast.While | ast.AsyncFor) for a in self.module.ancestors(name)):
                 return None
-            if not any(_binds_directly(s, name.id) for s in block.body):
+            if not any(binds_directly(s, name.id) for s in block.body):
                 return None
-            if any(_leaves(statement) for statement in between) or self._was_decided(block):
+            if any(leaves(statement) for statement in between) or self._was_decided(block):
                 return None
             return UnboundRead(self.module, name, "if", block)
         return None
 
     def _was_decided(self, block: ast.If) -> bool:
         """Return whether something before a block already left for a condition on the same names."""
-        names = _read_in([block.test])
+        names = read_in([block.test])
         for statement in walk(self.space.node):
             if (
                 isinstance(statement, ast.If | ast.Assert)
                 and statement is not block
-                and _leaves(statement)
-                and _read_in([statement.test]) & names
+                and leaves(statement)
+                and read_in([statement.test]) & names
             ):
                 return True
         return False
-
-
-def _races_the_clock(test: ast.expr) -> bool:
-    """Return whether a loop's condition compares with the clock, so that it can be false when it is first asked.
-
-    ``while step < total`` after ``step = 0``, with a total from the configuration, is as good as started.
-    """
-    return any(isinstance(part, ast.Compare) for part in walk(test)) and any(
-        isinstance(part, ast.Call)
-        and (part.func.attr if isinstance(part.func, ast.Attribute) else getattr(part.func, "id", "")) in _CLOCKS
-        for part in walk(test)
-    )
-
-
-def _bodies(node: ast.AST) -> Iterable[list[ast.stmt]]:
-    for name in ("body", "orelse", "finalbody"):
-        body = getattr(node, name, None)
-        if isinstance(body, list):
-            yield body
-
-
-def _read_in(nodes: Iterable[ast.AST]) -> set[str]:
-    return {part.id for node in nodes for part in walk(node) if isinstance(part, ast.Name)}
-
-
-def _leaves(statement: ast.stmt) -> bool:
-    """Return whether a statement contains a way out of the block it stands in."""
-    return any(isinstance(part, (*_ENDS, ast.Assert)) or _exits(part) for part in walk(statement))
-
-
-def _exits(node: ast.AST) -> bool:
-    if isinstance(node, ast.Expr):
-        node = node.value
-    if not isinstance(node, ast.Call):
-        return False
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    return name in ("exit", "_exit", "quit", "abort", "fail") or (
-        name == "error" and isinstance(node.func, ast.Attribute) and "parser" in ast.unparse(node.func.value)
-    )
-
-
-def _binds_directly(statement: ast.stmt, name: str) -> bool:
-    if isinstance(statement, ast.With | ast.AsyncWith):
-        return any(_binds_directly(inner, name) for inner in statement.body) or any(
-            name in _stored(item.optional_vars) for item in statement.items if item.optional_vars is not None
-        )
-    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-    if isinstance(statement, ast.Assign | ast.AnnAssign):
-        return any(target is not None and name in _stored(target) for target in targets)
-    return False
-
-
-def _stored(node: ast.AST) -> set[str]:
-    return {part.id for part in walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
-
-
-def _falls_through(block: ast.Try, name: str) -> bool:
-    """Return whether the body of a ``try`` alone binds a name and a handler goes on as if nothing had happened."""
-    if not any(_binds_directly(statement, name) for statement in block.body) or block.finalbody:
-        return False
-    return any(all(_goes_on(statement) for statement in handler.body) for handler in block.handlers)
-
-
-def _goes_on(statement: ast.stmt) -> bool:
-    if isinstance(statement, ast.Pass):
-        return True
-    if isinstance(statement, ast.Expr):
-        if isinstance(statement.value, ast.Constant):
-            return True
-        if isinstance(statement.value, ast.Call) and not _exits(statement):
-            function = statement.value.func
-            return (function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")) in _TALKS
-        return False
-    return isinstance(statement, ast.Assign | ast.AugAssign) and not any(
-        isinstance(part, ast.Call) for part in walk(statement)
-    )

@@ -1,9 +1,9 @@
 """What Hydra composes from config/config.yaml and a run file for the documented command, without Hydra.
 
 Only what the contract's commands need is modelled: the defaults list of the primary configuration, groups, packages,
-and the three overrides ``run=``, ``results_dir=`` and ``mode=``. Where anything else has a say (a ``ConfigStore``, a
-search path, a rewritten ``sys.argv``, nested defaults lists) the composition is *unknown*, and what rests on it is
-silent.
+run files that the program stores itself (`run_stores`), and the three overrides ``run=``, ``results_dir=`` and
+``mode=``. Where anything else has a say (a schema in the ``ConfigStore``, a search path, a rewritten ``sys.argv``,
+nested defaults lists) the composition is *unknown*, and what rests on it is silent.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from greenlight.review.engines.run_stores import RunStores, Store
 from greenlight.review.module import Function, Module, argument
 from greenlight.review.subject import Subject
 from greenlight.review.yaml_file import YamlFile
@@ -78,10 +79,16 @@ class Composition:
         The entry through which a run file comes in, or None where the program has to load it.
     problems
         What keeps the documented command from loading the run file, from Hydra's side.
+    store
+        The run files that the program puts into Hydra's store; None where a folder of the group's name has them.
     """
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
+        self.store: Store | None = None
+        stored = subject.derived(RunStores).store
+        if stored is not None and not self.has_group(stored.group):
+            self.store = stored
         config = subject.config
         self.known = config is not None and config.error is None and bool(config.data) and not _has_other_ways(subject)
         self.defaults: tuple[Default, ...] = ()
@@ -128,7 +135,12 @@ class Composition:
         file = self._file(default, default.value)
         return file is None or (file.error is None and "defaults" not in file.data)
 
+    def _is_stored(self, default: Default) -> bool:
+        return self.store is not None and self.store.group == default.group
+
     def _file(self, default: Default, value: Any) -> YamlFile | None:
+        if self._is_stored(default):
+            return self._subject.runs.get(str(value))
         path = self.path(default, value)
         known = next((file for file in self._subject.runs.values() if file.path == path), None)
         if known is not None:
@@ -143,6 +155,8 @@ class Composition:
 
     def has_group(self, name: str) -> bool:
         """Return whether there is a folder of a group's name below config."""
+        if self.store is not None and self.store.group == name:
+            return True
         return any(path.startswith(f"config/{name}/") for path in self._subject.submission.files)
 
     def _problems(self) -> list[Problem]:
@@ -164,7 +178,7 @@ class Composition:
                 found.append(Problem("fixed", default.text, default.line))
             elif isinstance(value, str | int | float) and value != "???" and default.word != "optional":
                 path = self.path(default, value)
-                chosen_later = default.group == "run" and default.package is None
+                chosen_later = (default.group == "run" and default.package is None) or self._is_stored(default)
                 if path not in self._subject.submission.files and not chosen_later:
                     found.append(Problem("missing", default.text, default.line, path))
         for key in COMMAND:
@@ -191,6 +205,9 @@ class Composition:
         """Return where an entry's content goes, "" for the top; None where its files disagree."""
         if default.package is not None:
             return "" if default.package == "_global_" else default.package
+        if self.store is not None and self._is_stored(default):
+            stored = self.store.package or default.group  # a comment in the file says nothing there
+            return "" if stored == "_global_" else stored.replace("_group_", default.group)
         if default.group in ("run", "runs"):
             texts = [file.text for path, file in self._group_files(default.group)]
         else:
@@ -352,9 +369,9 @@ def _has_other_ways(subject: Subject) -> bool:
     """Return whether something besides config/ has a say in what is composed."""
     if subject.config is not None and subject.config.get("hydra", "searchpath") is not None:
         return True
+    if subject.derived(RunStores).unclear:
+        return True
     for module in subject.code:
-        if any("ConfigStore" in origin or origin.startswith("greenlight.") for origin in module.imports.values()):
-            return True
         for node in module.nodes:
             if not isinstance(node, ast.Attribute) or node.attr != "argv" or module.dotted(node) != "sys.argv":
                 continue

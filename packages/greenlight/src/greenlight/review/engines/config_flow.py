@@ -15,14 +15,28 @@ from typing import Any
 
 from greenlight.review.engines.composition import Composition, Entry, entries
 from greenlight.review.engines.config_calls import Calls
-from greenlight.review.engines.config_machine import Access
+from greenlight.review.engines.config_events import Access
 from greenlight.review.engines.config_values import HOLE, Fn, Path, Ref, Root, Scenario, Value, leaves
+from greenlight.review.engines.run_stores import RunStores
 from greenlight.review.module import Module, walk
 from greenlight.review.subject import Subject
 
 _PROGRAMS = ("src/main.py", "src/train.py", "src/evaluate.py")
-_MOST_RUNS = 12
+_MOST_RUNS = 6
 _INTERPOLATION = re.compile(r"\$\{([A-Za-z_][\w.-]*)\}")
+
+
+def _differing(runs: list[str], subject: Subject) -> list[str]:
+    """Return the runs that are followed: where there are many, those first whose files have other keys."""
+    if len(runs) <= _MOST_RUNS:
+        return runs
+    seen: set[frozenset[Path]] = set()
+    later: list[tuple[bool, int]] = []
+    for run_id in runs:
+        keys = frozenset(path for path, _ in subject.runs[run_id].leaves)
+        later.append((keys in seen, len(later)))
+        seen.add(keys)
+    return [runs[place] for place in sorted(place for _, place in sorted(later)[:_MOST_RUNS])]
 
 
 class ConfigFlow(Calls):
@@ -39,7 +53,9 @@ class ConfigFlow(Calls):
     """
 
     def __init__(self, subject: Subject) -> None:
-        runs = [run_id for run_id, file in subject.runs.items() if file.error is None and file.data][:_MOST_RUNS]
+        runs = _differing(
+            [run_id for run_id, file in subject.runs.items() if file.error is None and file.data], subject
+        )
         self.composition = subject.derived(Composition)
         if not self.composition.known:
             runs = runs[:1]  # without a configuration there is nothing that differs
@@ -58,6 +74,8 @@ class ConfigFlow(Calls):
         )
         self.documented = frozenset({"src.main", "src.evaluate", *(["src.train"] if spawned and train else [])})
         self.followed = False
+        store = subject.derived(RunStores).store
+        self.stores = frozenset({store.node}) if store is not None else frozenset()
         for path in _PROGRAMS if self.composition.known else ():
             module = subject.module(path)
             if module is not None:
@@ -142,6 +160,31 @@ class ConfigFlow(Calls):
             words |= self._words(module)
         return frozenset(words)
 
+    @cached_property
+    def leaves(self) -> frozenset[Path]:
+        """Every key that holds a value in some file."""
+        files = [*self.subject.runs.values(), *([self.subject.config] if self.subject.config else [])]
+        return frozenset(path for file in files for path, _ in file.leaves)
+
+    @cached_property
+    def written_words(self) -> frozenset[str]:
+        """The last parts of the keys that the code sets."""
+        return frozenset(write.path[-1] for write in self.writes.values() if write.path)
+
+    @property
+    def unread_defaults(self) -> tuple[Path, ...]:
+        """The keys of config.yaml that no run file has and nothing reads."""
+        config = self.subject.config
+        if self.gave_up or not self.known or not self.followed or config is None:
+            return ()
+        return tuple(
+            path
+            for path, _ in config.leaves
+            if path
+            and not self._is_used(path)
+            and not any(run.get(*path) is not None for run in self.subject.runs.values())
+        )
+
     def _words(self, module: Module) -> set[str]:
         words: set[str] = set()
         # The same expression in the same function, where no scenario reaches it.
@@ -159,8 +202,11 @@ class ConfigFlow(Calls):
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 around = module.parent(node)
                 inside = around in self.resolved or (around is not None and module.parent(around) in self.resolved)
-                if not inside and not isinstance(around, ast.Expr) and not re.search(r"\s", node.value):
-                    words.update(re.split(r"[^\w-]+", node.value))
+                said = isinstance(module.statement(node), ast.Raise)
+                if not inside and not said and not isinstance(around, ast.Expr) and not re.search(r"\s", node.value):
+                    parts = node.value.split(".")
+                    # A whole key, as in a table of what a search may set, says nothing about the sections above it.
+                    words.update(parts[-1:] if tuple(parts) in self.leaves else re.split(r"[^\w-]+", node.value))
         return words
 
     def unread(self, run_id: str) -> tuple[Path, ...]:

@@ -48,6 +48,8 @@ class Root:
         Whether it is the program's configuration, rather than one file alone.
     after_failure
         Whether it came out of a merge that raises, so that it never exists.
+    view
+        The class of the experiment of which it is an instance, validated and never changed; else None.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Root:
         self.plain = plain
         self.composed = composed
         self.after_failure = False
+        self.view: Cls | None = None
 
     def at(self, scenario: int, path: Path) -> Any:
         """Return the value at a path, MISSING where its parent is a mapping without the key, UNKNOWN otherwise."""
@@ -120,6 +123,7 @@ class Root:
             trees.append(copied(value) if isinstance(value, dict) else {})
         new = Root(trees, prefix=self.prefix + path, struct=struct, plain=plain, composed=self.composed)
         new.after_failure = self.after_failure
+        new.view = None if path or plain else self.view
         for scenario in range(len(self.trees)):
             if not isinstance(self.at(scenario, path), dict):
                 new.opened[scenario].add(())
@@ -128,6 +132,54 @@ class Root:
             if keep_struct:
                 new.struct[scenario] = self.struct[scenario]
         return new
+
+
+def joined_root(chosen: list[list[Ref]]) -> Root:
+    """Return one root for places that stand for each other: the list has the possible ones of each scenario.
+
+    Where there is one, what is written to the new root is written to it as well.
+    """
+    first = chosen[0][0]
+    roots = [ref.root for several in chosen for ref in several]
+    joined = Root(
+        [{} for _ in chosen], prefix=first.full, plain=first.root.plain, composed=any(r.composed for r in roots)
+    )
+    for s, several in enumerate(chosen):
+        opened: set[Path] = set()
+        tree: Any = None
+        for ref in several:
+            root, length = ref.root, len(ref.path)
+            mine = root.at(s, ref.path)
+            if len(several) == 1 and not length:
+                joined.opened[s], joined.written[s] = root.opened[s], root.written[s]
+            else:
+                opened |= {p[length:] for p in root.opened[s] if p[:length] == ref.path}
+            tree = mine if tree is None else _blended(tree, mine, (), opened)
+        joined.trees[s] = tree
+        joined.opened[s] |= opened
+        joined.struct[s] = several[0].root.struct[s] if len({r.root.struct[s] for r in several}) == 1 else None
+    views = {id(ref.root.view): ref.root.view for several in chosen for ref in several}
+    if any(view is not None for view in views.values()):
+        joined.view = next(iter(views.values())) if len(views) == 1 and not first.path else None
+        for s in range(len(chosen)) if joined.view is None else ():
+            joined.open(s, ())
+    joined.after_failure = any(root.after_failure for root in roots)
+    return joined
+
+
+def _blended(first: dict[str, Any], second: dict[str, Any], path: Path, opened: set[Path]) -> dict[str, Any]:
+    """Return a tree of what two trees agree on, and open the rest."""
+    blended: dict[str, Any] = {}
+    for key in first.keys() | second.keys():
+        one, other, place = first.get(key, MISSING), second.get(key, MISSING), (*path, key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            blended[key] = _blended(one, other, place, opened)
+        elif one is not MISSING and other is not MISSING and equal(one, other):
+            blended[key] = copied(one)
+        else:
+            blended[key] = UNKNOWN
+            opened.add(place)
+    return blended
 
 
 @dataclass(frozen=True)
@@ -250,3 +302,11 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 def dotted_key(path: Iterable[str]) -> str:
     """Return a path as it is written in code and on the command line."""
     return ".".join(path)
+
+
+def merged(first: Seq, second: Seq) -> Seq | None:
+    """Return ``first | second`` of two dictionary displays."""
+    if first.keys is None or second.keys is None:
+        return None
+    items = dict(zip(first.keys, first.items, strict=True)) | dict(zip(second.keys, second.items, strict=True))
+    return Seq(tuple(items.values()), tuple(items))

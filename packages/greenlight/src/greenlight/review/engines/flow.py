@@ -71,16 +71,28 @@ class Flow:
         if function.decorator_list:
             return False
         calls = {id(call.func) for _, call in self.calls_of(function)}
-        for other in self._subject.code:
-            for node in other.nodes:
-                if (
-                    isinstance(node, ast.Name | ast.Attribute)
-                    and isinstance(node.ctx, ast.Load)
-                    and (node.id if isinstance(node, ast.Name) else node.attr) == function.name
-                    and id(node) not in calls
-                ):
-                    return False
-        return module is not None
+        is_top = module.top_level.get(function.name) is function
+        for other, node in self._mentions.get(function.name, ()):
+            if id(node) in calls:
+                continue
+            # An attribute of an object, model.train, or a local name is no function of the module.
+            dotted = other.dotted(node) or ""
+            if not is_top or dotted == f"{module.name}.{function.name}":
+                return False
+            if dotted.startswith("src.") and self._subject.find(dotted) is None:
+                return False  # handed on by another file's import
+        return True
+
+    @cached_property
+    def _mentions(self) -> dict[str, list[tuple[Module, ast.AST]]]:
+        """Return the names and attributes that are read, by name."""
+        found: dict[str, list[tuple[Module, ast.AST]]] = {}
+        for module in self._subject.code:
+            for node in module.nodes:
+                if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+                    name = node.id if isinstance(node, ast.Name) else node.attr
+                    found.setdefault(name, []).append((module, node))
+        return found
 
     def argument_of(self, function: Function, name: str, call: ast.Call) -> ast.expr | None:
         """Return what a call gives for a parameter: the argument, or the parameter's default; None where unknown."""

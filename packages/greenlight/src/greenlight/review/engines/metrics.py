@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from greenlight.review.engines.flow import Flow, is_parameter, returns
@@ -25,6 +25,8 @@ class Key:
     name: str
     module: Module
     node: ast.AST
+    is_at_times: bool = False
+    """Whether it is put into a row under a condition that the row itself is not under."""
 
     def may_be(self, name: str) -> bool:
         """Return whether this key can turn out as a name, or hold it as a nested value."""
@@ -277,7 +279,9 @@ class Metrics:
                 continue
             around = module.parent(node)
             if isinstance(around, ast.Subscript) and around.value is node and isinstance(around.ctx, ast.Store):
-                found.append(self._key(module, around.slice))
+                keys, is_complete = self._key(module, around.slice)
+                at_times = _is_at_times(module, around)
+                found.append(([replace(key, is_at_times=at_times) for key in keys], is_complete))
             elif isinstance(around, ast.Attribute) and around.value is node:
                 call = module.parent(around)
                 if isinstance(call, ast.Call) and call.func is around:
@@ -304,6 +308,18 @@ class Metrics:
 
 def _stores(module: Module, name: str) -> list[ast.Name]:
     return [n for n in module.nodes if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store)]
+
+
+def _is_at_times(module: Module, node: ast.AST) -> bool:
+    """Return whether a key is stored under a condition without another branch, inside of the loop that it is in."""
+    for around in module.ancestors(node):
+        if isinstance(around, ast.If):
+            # A row that is made or sent under the same condition always has the key.
+            sent = any(isinstance(n, ast.Attribute) and n.attr == "log" for n in walk(around))
+            return not around.orelse and not sent
+        if isinstance(around, ast.For | ast.While | ast.FunctionDef | ast.AsyncFunctionDef):
+            return False
+    return False
 
 
 def _any(keys: Iterable[Key], name: str) -> bool:

@@ -90,7 +90,7 @@ class OwnCode:
 
     def bases(self, module: Module, kind: ast.ClassDef) -> frozenset[str] | None:
         """Return the foreign classes that a class derives from; None where not all of them are known."""
-        if kind.keywords or kind.decorator_list:
+        if kind.keywords or not all(_is_dataclass(module, decorator) for decorator in kind.decorator_list):
             return None
         found: set[str] = set()
         for base in kind.bases:
@@ -146,6 +146,8 @@ class OwnCode:
 
     def instance_of(self, module: Module, node: ast.expr) -> tuple[Module, ast.ClassDef] | None:
         """Return the class of an expression that is surely an own one's instance: ``self``, or a name so assigned."""
+        if isinstance(node, ast.Call):
+            return self.own_class(module.dotted(node.func))  # Meter(...).update(...)
         if not isinstance(node, ast.Name):
             return None
         function = module.function_around(node)
@@ -264,3 +266,9 @@ def returns_nothing(function: Function) -> bool:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
             waiting.extend(ast.iter_child_nodes(node))
     return True
+
+
+def _is_dataclass(module: Module, decorator: ast.expr) -> bool:
+    """Return whether a decorator gives a class no name that its body does not show."""
+    named = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return module.dotted(named) == "dataclasses.dataclass"

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from greenlight.review.engines.flow import Flow
 from greenlight.review.engines.unseen import words, works_elsewhere
-from greenlight.review.module import Module
+from greenlight.review.module import Module, argument
 from greenlight.review.subject import Subject
 
 # Whoever uses one of these has W&B written by a library.
@@ -99,12 +99,16 @@ class Training:
 
     @cached_property
     def objectives(self) -> tuple[tuple[Place, Module, ast.AST], ...]:
-        """The call of ``optimize`` with the own function it runs, seen through a lambda or ``functools.partial``."""
+        """Each start of a search with the own function that it runs, seen through a lambda or ``functools.partial``."""
         found = []
-        for place in self.optimize:
+        harness = [Place(m, call) for m in self.modules for call in m.calls("greenlight.harness.search.search")]
+        for place in (*self.optimize, *harness):
             call = place.node
             assert isinstance(call, ast.Call)
-            given = call.args[0] if call.args else next((k.value for k in call.keywords if k.arg == "func"), None)
+            if place in harness:
+                given = argument(call, "objective", 2)
+            else:
+                given = call.args[0] if call.args else next((k.value for k in call.keywords if k.arg == "func"), None)
             if isinstance(given, ast.Name) and self.flow.function(place.module, given) is None:
                 given = place.module.assigned(given) or given
             if isinstance(given, ast.Call) and place.module.dotted(given.func) == "functools.partial" and given.args:

@@ -32,6 +32,7 @@ _MARK = re.compile(
     | \bthis\s+is\s+(?:just\s+|only\s+)?an?\s+placeholder\b
     | \bfill(?:ed)?\s+(?:this\s+)?in\s+later\b
     | \b(?:is\s+)?an?\s+(?:very\s+|highly\s+|greatly\s+|grossly\s+)?simplified\s+(?:version|implementation|stand-in)\b
+    | ^["'\s]*simplified\s+(?:version|implementation)\s*(?:of\b|:)
     | \b(?:dummy|stub|mock)\s+implementation\b
     | \bin\s+(?:a\s+)?(?:real|production)\s+(?:implementation|code|system|experiment|setting)[,\s]\s*
       (?:we|you|one|this|it)\s+(?:would|should|could|will)\b

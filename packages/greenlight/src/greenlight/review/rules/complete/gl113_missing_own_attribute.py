@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
@@ -118,5 +119,13 @@ def _changes_attributes(kind: ast.ClassDef) -> bool:
     )
 
 
+def _answers(block: ast.Try) -> bool:
+    """Return whether a handler can be meant for a missing attribute."""
+    caught = " ".join("Exception" if h.type is None else ast.unparse(h.type) for h in block.handlers)
+    return any(name in caught for name in ("AttributeError", "BaseException")) or bool(
+        re.search(r"(^|[\s(,.])Exception\b", caught)
+    )
+
+
 def _is_tried(module: Module, node: ast.AST) -> bool:
-    return any(isinstance(around, ast.Try) for around in module.ancestors(node))
+    return any(isinstance(around, ast.Try) and _answers(around) for around in module.ancestors(node))

@@ -84,7 +84,16 @@ class NothingReturned(Rule):
                     )
 
 
+_TAKERS = frozenset({"list", "len", "sum", "sorted", "tuple", "set", "enumerate", "iter", "next", "float", "int"})
+
+
 def _uses(module: Module, names: FileNames, node: ast.Call, around: ast.AST | None) -> bool:
+    if isinstance(around, ast.For | ast.comprehension):
+        return around.iter is node
+    if isinstance(around, ast.Call) and around.args[:1] == [node]:
+        dotted = module.dotted(around.func) or ""
+        name = around.func.id if isinstance(around.func, ast.Name) else ""
+        return name in _TAKERS or dotted.startswith("torch.optim.")
     if isinstance(around, ast.Attribute | ast.Subscript | ast.BinOp | ast.Starred):
         return getattr(around, "value", node) is node
     if isinstance(around, ast.Assign) and around.value is node and len(around.targets) == 1:

@@ -97,7 +97,8 @@ class RemovedLibraryName(Rule):
                 use.node,
                 f"{use.owner} has no {use.name} as of {distribution} {since}",
                 f"use {better}",
-                severity=Severity.BLOCKER if readable else Severity.MAJOR,
+                severity=Severity.BLOCKER if readable else Severity.MINOR,
+                confidence="proven" if readable else "likely",
             )
 
 

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.config_events import Access
 from greenlight.review.engines.config_flow import ConfigFlow
-from greenlight.review.engines.config_machine import Access
 from greenlight.review.engines.config_values import dotted_key, leaves
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.rule import NotApplicable, Rule
@@ -373,6 +373,28 @@ class MissingConfigKey(Rule):
         },
     )
 
+    @staticmethod
+    def _lacks_section(flow: ConfigFlow, section: str, accesses: list[Access]) -> bool:
+        absent = set().union(*(a.absent or a.absent_guarded for a in accesses))
+        sections = ("model", "dataset", "training")
+        return section in sections and all(section not in flow.subject.runs[run].data for run in flow.runs_of(absent))
+
+    def _hidden(self, flow: ConfigFlow) -> Iterator[Finding]:
+        """Yield a finding where a key that no run has is read with the default that a key of like name has."""
+        config = flow.subject.config
+        for read in flow.defaulted.values():
+            if len(read.path) < 2 or config is None or read.path[-1] in flow.written_words:
+                continue
+            siblings = config.get(*read.path[:-1], default={})
+            for name, value in siblings.items() if isinstance(siblings, dict) else ():
+                path, words = (*read.path[:-1], name), set(name.split("_"))
+                alike = len(words & set(read.path[-1].split("_"))) >= 2
+                unread = path not in flow.reads and not flow.is_read(path) and name not in flow.other_words
+                if alike and unread and type(value) is type(read.default) and value == read.default:
+                    key, other = dotted_key(read.path), dotted_key(path)
+                    text = f"{key} is read with a default, but no run has it, and {other} is read by nothing"
+                    yield self.at(read.module, read.node, text, f"read {other}")
+
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Yield one finding for each key, at the first place that reads it."""
         flow = subject.derived(ConfigFlow)
@@ -382,8 +404,13 @@ class MissingConfigKey(Rule):
         for access in flow.missing():
             if not access.plain:
                 places.setdefault(access.path, []).append(access)
+        yield from self._hidden(flow)
         for path, accesses in places.items():
             first = accesses[0]
+            if path[:2] == ("optuna", "search_space"):
+                continue  # told with the entry of the search space
+            if first.mandatory and self._lacks_section(flow, path[0], accesses):
+                continue  # told with the section that the run file lacks
             absent = set().union(*(a.absent or a.absent_guarded for a in accesses))
             runs = flow.runs_of(absent)
             others = sorted({f"{a.module.path}:{getattr(a.node, 'lineno', 1)}" for a in accesses[1:]})

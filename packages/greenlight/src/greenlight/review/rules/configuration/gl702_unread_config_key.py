@@ -67,6 +67,7 @@ class UnreadConfigKey(Rule):
     sentences = (
         "7.3",
         "4.5",
+        "9.4",
     )
     summary = "A setting of the run file has no effect: the code never reads it."
     why = (
@@ -339,8 +340,25 @@ class UnreadConfigKey(Rule):
         },
     )
 
+    def _defaults(self, subject: Subject, flow: ConfigFlow) -> Iterator[Finding]:
+        """Yield a finding for each setting of config.yaml that no run has and nothing reads."""
+        config = subject.config
+        for path in flow.unread_defaults if config is not None and not flow.missing() else ():
+            value = config.get(*path) if config is not None else None
+            if len(path) < 2 or path[0] not in _ACTS or _describes(path) or _is_neutral(path, value) or value == "???":
+                continue
+            if config is None or not isinstance(value, str | int | float | bool) or _agrees(subject, value):
+                continue
+            if any(part in flow.other_words for part in path[1:-1]):
+                continue
+            severity = Severity.MINOR if path[-1] in _SAVES_MEMORY else Severity.MAJOR
+            text = f"{dotted_key(path)}: {value} of config.yaml is read by no line of code"
+            remedy = f"read cfg.{dotted_key(path)} where it is meant to act, or delete it"
+            yield self.on(config, config.line(*path), text, remedy, severity=severity)
+
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Yield one finding for each key, at the first run file that has it."""
+        subject.require_whole()
         flow = subject.derived(ConfigFlow)
         if not flow.known:
             raise NotApplicable("how the configuration is composed cannot be told from the files")
@@ -355,6 +373,7 @@ class UnreadConfigKey(Rule):
                     whole = _largest_unread(path, flow, run_id)
                     if run_id not in having.setdefault(whole, []):
                         having[whole].append(run_id)
+        yield from self._defaults(subject, flow)
         for path, runs in having.items():
             file = subject.runs[runs[0]]
             key = dotted_key(path)

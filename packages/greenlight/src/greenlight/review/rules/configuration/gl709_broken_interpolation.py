@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.composition import Composition
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
@@ -35,6 +36,20 @@ def _has(tree: Any, path: list[str]) -> bool:
             return False
         tree = tree[key]
     return True
+
+
+def _lost(subject: Subject, value: str) -> list[str]:
+    """Return the names in a value of Hydra's own settings that the composed configuration of no run has."""
+    composition = subject.derived(Composition)
+    trees = [
+        composition.hydra({"run": run, "results_dir": "", "mode": "full"})
+        for run in list(subject.runs)[:3]
+        if composition.known
+    ]
+    if not trees or any(tree is None for tree in trees):
+        return []
+    names = [name for name in _NAME.findall(value) if name.split(".")[0] != "hydra"]
+    return [name for name in names if not any(_has(tree, name.split(".")) for tree in trees)]
 
 
 class BrokenInterpolation(Rule):
@@ -91,7 +106,13 @@ class BrokenInterpolation(Rule):
         for file in [*([config] if config is not None else []), *subject.runs.values()]:
             own = [base, file.data] if config is not None else [file.data, *trees]
             for path, value in file.leaves:
-                if not isinstance(value, str) or not path or path[0] in ("defaults", "hydra") or "\\${" in value:
+                if not isinstance(value, str) or not path or path[0] == "defaults" or "\\${" in value:
+                    continue
+                if path[0] == "hydra":
+                    for name in _lost(subject, value):
+                        yield self.on(
+                            file, file.line(*path), f"{'.'.join(path)} refers to ${{{name}}}, which no run has"
+                        )
                     continue
                 for name in _NAME.findall(value):
                     known = any(_has(tree, name.split(".")) for tree in (own if file is not config else [base, *trees]))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.config_flow import ConfigFlow
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
+_CHOOSES = ("categorical", "choice")
+_OURS = ("uniform", "loguniform", "int", "categorical")
 _LOGARITHMIC = ("loguniform", "logfloat", "floatlog")
 
 
@@ -281,3 +284,31 @@ class SearchSpaceEntry(Rule):
                     yield self.on(file, line, text, f"give {name} a low above 0")
                 elif isinstance(choices, list) and not choices:
                     yield self.on(file, line, f"{name}: there are no choices", f"give {name} something to choose from")
+                elif kind in _CHOOSES and not any(isinstance(value, list | dict) for value in entry.values()):
+                    text = f"{name} is {entry.get('type')} and has no choices"
+                    yield self.on(file, line, text, f"give {name} a list of choices")
+        yield from self._unknown_kinds(subject)
+
+    def _unknown_kinds(self, subject: Subject) -> Iterator[Finding]:
+        """Yield a finding for each dimension whose type the code refuses."""
+        flow = subject.derived(ConfigFlow)
+        told: set[tuple[str, str]] = set()
+        for raised in flow.raised.values():
+            for scenario, path in sorted(raised.entries):
+                run = subject.runs[flow.scenarios[scenario].run_id]
+                kind = run.get(*path, "type")
+                if path[:2] != ("optuna", "search_space") or kind is None or (run.path, path[-1]) in told:
+                    continue
+                told.add((run.path, path[-1]))
+                where = f"{raised.module.path}:{getattr(raised.node, 'lineno', 1)}"
+                text = f"{path[-1]}: {where} refuses the type {kind}"
+                yield self.on(run, run.line(*path, "type"), text, f"give {path[-1]} a type that the code knows")
+        if not any(o.startswith("greenlight.harness.search") for m in subject.code for o in m.imports.values()):
+            return
+        for run in subject.runs.values():
+            space = run.get("optuna", "search_space")
+            for name, entry in space.items() if isinstance(space, dict) else ():
+                kind = entry.get("type") if isinstance(entry, dict) else None
+                if isinstance(kind, str) and kind not in _OURS:
+                    text = f"{name}: {kind} is none of {', '.join(sorted(_OURS))}"
+                    yield self.on(run, run.line("optuna", "search_space", name), text)

@@ -6,10 +6,11 @@ import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.config_events import Write
 from greenlight.review.engines.config_flow import ConfigFlow
-from greenlight.review.engines.config_machine import Write
 from greenlight.review.engines.config_values import dotted_key
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import Module, argument, parameters, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -17,6 +18,35 @@ from greenlight.review.subject import Subject
 def _space(subject: Subject, run_id: str) -> list[str]:
     space = subject.runs[run_id].get("optuna", "search_space")
     return list(space) if isinstance(space, dict) else []
+
+
+_DRAWS = frozenset({"suggest_float", "suggest_int", "suggest_categorical", "suggest_uniform", "suggest_loguniform"})
+_SAYS = frozenset({"print", "info", "debug", "warning", "log"})
+
+
+def _is_load(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
+
+
+def _acts(module: Module, node: ast.AST) -> bool:
+    """Return whether a use of a name is more than a message about it."""
+    for around in module.ancestors(node):
+        if isinstance(around, ast.Call):
+            return getattr(around.func, "attr", getattr(around.func, "id", "")) not in _SAYS
+        if isinstance(around, ast.stmt):
+            return True
+    return True
+
+
+def _table(module: Module, node: ast.expr | None) -> dict[str, ast.expr] | None:
+    """Return a dictionary display by key, None where it is not written in the open."""
+    display = module.assigned(node) if isinstance(node, ast.Name) else node
+    if not isinstance(display, ast.Dict):
+        return None
+    keys = [module.value(key) if key is not None else None for key in display.keys]
+    if not all(isinstance(key, str) for key in keys):
+        return None
+    return {str(key): value for key, value in zip(keys, display.values, strict=True)}
 
 
 class SearchWithoutEffect(Rule):
@@ -318,6 +348,88 @@ class SearchWithoutEffect(Rule):
         },
     )
 
+    def _without_target(self, subject: Subject, flow: ConfigFlow) -> Iterator[Finding]:
+        """Yield a finding for each name of a search space that the code's table lacks, or maps to no key."""
+        for lookup in flow.lookups.values():
+            having = [run for run in flow.runs_of(lookup.scenarios) if lookup.key in _space(subject, run)]
+            if (
+                having
+                and isinstance(lookup.node, ast.Subscript)
+                and _table(lookup.module, lookup.node.value) is not None
+            ):
+                shown = lookup.module.source(lookup.node.value)
+                text = f"{shown} has no '{lookup.key}', which the search space of {having[0]} names: KeyError"
+                yield self.at(lookup.module, lookup.node, text, f"add '{lookup.key}' to {shown}")
+        every = {path[:n] for path in flow.leaves for n in range(1, len(path) + 1)}
+        fields = {
+            n.target.id
+            for m in subject.code
+            for n in m.nodes
+            if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
+        }
+        for module in subject.code:
+            for call in module.calls("greenlight.harness.search.search"):
+                table = _table(module, argument(call, "paths", 1))
+                if table is None:
+                    continue
+                for key, node in table.items():
+                    path = module.value(node)
+                    parts = tuple(path.split(".")) if isinstance(path, str) else ()
+                    if parts and parts not in every and parts[-1] not in fields:
+                        text = f"{key} of the search is written to {path}, which no run has"
+                        yield self.at(module, node, text, f"name a key of the run files for {key}")
+                checks = any(o.endswith("search.check_names") for o in module.imports.values())  # before any trial
+                for run, file in subject.runs.items():
+                    lacking = [name for name in _space(subject, run) if name not in table]
+                    if lacking and (checks or file.get("optuna", "n_trials")):
+                        line = file.line("optuna", "search_space", lacking[0])
+                        text = f"the code's table of what can be searched has no '{lacking[0]}'"
+                        yield self.on(file, line, text, f"add '{lacking[0]}' to it")
+
+    def _thrown_away(self, subject: Subject) -> Iterator[Finding]:
+        """Yield a finding where drawn parameters are used for nothing, or only for a message."""
+        for module in subject.code:
+            drawing = {
+                f.name
+                for f in module.functions
+                if any(getattr(getattr(n, "func", None), "attr", "") in _DRAWS for n in walk(f))
+            }
+            for function in module.functions if drawing else ():
+                names = {a.arg for a in parameters(function)}
+                if "trial" not in names:
+                    continue
+                for node in walk(function):
+                    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+                        continue
+                    draws = any(
+                        isinstance(n, ast.Call)
+                        and (getattr(n.func, "attr", "") in _DRAWS or getattr(n.func, "id", "") in drawing)
+                        for n in walk(node.value)
+                    )
+                    name = node.targets[0].id
+                    if draws and not any(_acts(module, n) for n in walk(function) if _is_load(n, name)):
+                        text = f"{name} is drawn for the trial and used for nothing: every trial trains the same"
+                        yield self.at(module, node, text, f"give the training a configuration with {name} in it")
+            for call in module.calls("greenlight.harness.search.search"):
+                yield from self._unused_values(module, argument(call, "objective", 2))
+
+    def _unused_values(self, module: Module, given: ast.expr | None) -> Iterator[Finding]:
+        """Yield a finding where the function that a search calls ignores the values that it is given."""
+        name, index = (given.id, 0) if isinstance(given, ast.Name) else ("", 0)
+        if isinstance(given, ast.Lambda) and isinstance(given.body, ast.Call) and given.args.args:
+            passed = [getattr(a, "id", "") for a in given.body.args]
+            values = given.args.args[0].arg
+            if values not in passed or not isinstance(given.body.func, ast.Name):
+                return
+            name, index = given.body.func.id, passed.index(values)
+        function = module.top_level.get(name)
+        if not isinstance(function, ast.FunctionDef) or len(function.args.args) <= index:
+            return
+        values = function.args.args[index].arg
+        if not any(_acts(module, n) for n in walk(function) if _is_load(n, values)):
+            text = f"{values} of the search is used for nothing in {function.name}: every trial trains the same"
+            yield self.at(module, function, text, f"give the training a configuration with {values} in it")
+
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Yield one finding for each line that writes samples where nothing reads them."""
         flow = subject.derived(ConfigFlow)
@@ -326,6 +438,8 @@ class SearchWithoutEffect(Rule):
             raise NotApplicable("there is no search space")
         if not flow.known or flow.gave_up:
             return
+        yield from self._without_target(subject, flow)
+        yield from self._thrown_away(subject)
         lost: dict[ast.AST, list[Write]] = {}
         for write in flow.writes.values():
             new = write.computed_key and write.added == write.scenarios and write.root.composed

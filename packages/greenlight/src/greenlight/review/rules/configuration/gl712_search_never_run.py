@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.config_flow import ConfigFlow
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import Module, argument
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 from greenlight.review.yaml_file import YamlFile
@@ -17,6 +19,35 @@ _LIBRARIES = frozenset({"optuna", "ray", "hyperopt", "skopt", "nevergrad", "ax",
 def _asks(file: YamlFile) -> bool:
     trials, space = file.get("optuna", "n_trials"), file.get("optuna", "search_space")
     return isinstance(trials, int) and trials > 0 and bool(space)
+
+
+def _idle(subject: Subject) -> tuple[Module, ast.Call, str] | None:
+    """Return the only search of the code, where it stands in a function that nothing refers to."""
+    found = [
+        (module, call)
+        for module in subject.code
+        if module.error is None and any(o.startswith("optuna") for o in module.imports.values())
+        for call in module.method_calls("optimize")
+        if argument(call, "n_trials", 1) is not None
+    ]
+    if len(found) != 1:
+        return None
+    module, call = found[0]
+    function = module.function_around(call)
+    if function is None or function.decorator_list or not isinstance(module.parent(function), ast.Module):
+        return None
+    full = f"{module.name}.{function.name}"
+    words = [f'"{function.name}"', f"'{function.name}'"]
+    for other in subject.code:
+        if other.error is not None or any(word in other.text for word in words):
+            return None
+        for node in other.nodes:
+            inside = other is module and function in (node, *other.ancestors(node))
+            if isinstance(node, ast.Name | ast.Attribute) and not inside and other.dotted(node) == full:
+                return None
+            if isinstance(node, ast.alias) and node.name in (function.name, "*"):
+                return None
+    return module, call, function.name
 
 
 class SearchNeverRun(Rule):
@@ -226,11 +257,19 @@ class SearchNeverRun(Rule):
             raise NotApplicable("no run asks for a search")
         if subject.module("src/train.py") is None or not subject.derived(ConfigFlow).known:
             return
+        idle = _idle(subject)
+        if idle is not None:
+            module, call, function = idle
+            text = f"the search in {function} is never run: nothing calls {function}, but runs ask for trials"
+            yield self.at(module, call, text, f"call {function} before the final training")
+            return
         for module in subject.code:
             if module.error is not None or any(o.split(".")[0] in _LIBRARIES for o in module.imports.values()):
                 return
             if "search_space" in module.text:
                 return  # a search of the program's own
+            if any(o.startswith("greenlight.harness.search") for o in module.imports.values()):
+                return
             if "importlib" in module.imports or ("optuna" in module.text and "__import__" in module.text):
                 return
         first = asked[0]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.checkpoints import PAD_IS_ZERO, Checkpoints
+from greenlight.review.engines.padding import Padding
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.module import Function, Module, walk
 from greenlight.review.rule import Rule
@@ -52,6 +53,37 @@ class MaskPaddedWithPadId(Rule):
                 return out
             """
         },
+        {
+            "src/model.py": """
+            from transformers import AutoModelForCausalLM
+
+            def build(section):
+                return AutoModelForCausalLM.from_pretrained(section.name, cache_dir=".cache")
+            """,
+            "src/train.py": """
+            from src.model import build
+
+            def train(cfg):
+                return build(cfg.model)
+            """,
+            "config/runs/a.yaml": "model: {name: Qwen/Qwen3-0.6B}\n",
+            "src/preprocess.py": """
+            from functools import partial
+            import torch
+
+            def collate(rows, pad_id):
+                width = max(len(row["ids"]) for row in rows)
+                ids = torch.full((len(rows), width), pad_id)
+                mask = torch.zeros_like(ids)
+                for index, row in enumerate(rows):
+                    ids[index, : len(row["ids"])] = torch.tensor(row["ids"])
+                    mask[index, : len(row["ids"])] = 1
+                return {"input_ids": ids, "attention_mask": mask}
+
+            def batches(tokenizer):
+                return partial(collate, pad_id=tokenizer.pad_token_id)
+            """,
+        },
     )
     invalid = (
         {
@@ -77,11 +109,44 @@ class MaskPaddedWithPadId(Rule):
                 return encode, collate
             """
         },
+        {
+            "src/model.py": """
+            from transformers import AutoModelForCausalLM
+
+            def build(section):
+                return AutoModelForCausalLM.from_pretrained(section.name, cache_dir=".cache")
+            """,
+            "src/train.py": """
+            from src.model import build
+
+            def train(cfg):
+                return build(cfg.model)
+            """,
+            "config/runs/a.yaml": "model: {name: Qwen/Qwen3-0.6B}\n",
+            "src/preprocess.py": """
+            from functools import partial
+            import torch
+
+            def collate(rows, pad_id):
+                width = max(len(row["ids"]) for row in rows)
+                ids = torch.full((len(rows), width), pad_id)
+                mask = torch.full((len(rows), width), pad_id)
+                for index, row in enumerate(rows):
+                    ids[index, : len(row["ids"])] = torch.tensor(row["ids"])
+                    mask[index, : len(row["ids"])] = 1
+                return {"input_ids": ids, "attention_mask": mask}
+
+            def batches(tokenizer):
+                return partial(collate, pad_id=tokenizer.pad_token_id)
+            """,
+        },
     )
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Yield one finding for each collate function."""
         families = subject.derived(Checkpoints).families
+        if families - {None} and not families & PAD_IS_ZERO:
+            yield from self._filled_masks(subject)
         if not families or None in families or families & PAD_IS_ZERO:
             return
         if any(self._compares_with_pad(module) for module in subject.code):
@@ -91,6 +156,25 @@ class MaskPaddedWithPadId(Rule):
                 for loop in (n for n in walk(function) if isinstance(n, ast.For)):
                     if module.function_around(loop) is function and isinstance(loop.target, ast.Name):
                         yield from self._in_loop(module, function, loop, loop.target.id)
+
+    def _filled_masks(self, subject: Subject) -> Iterator[Finding]:
+        """Yield each mask that is made full of the pad id and then set to 1 where there are tokens."""
+        padding = subject.derived(Padding)
+        for module in subject.code:
+            if "attention_mask" not in module.text or not ("full" in module.text or "pad_sequence" in module.text):
+                continue
+            for function in module.functions:
+                masks = [n.id for n in padding.under(module, function, "attention_mask") if isinstance(n, ast.Name)]
+                for name, value, with_pad_id in padding.padded(module, function) if masks else ():
+                    parts = padding.parts_written(module, function, name) if name in masks and with_pad_id else None
+                    if parts is not None and all(module.value(written) in (1, True) for _, written in parts):
+                        yield self.at(
+                            module,
+                            value,
+                            f"attention_mask is filled with the pad id, not with 0: {module.source(value)}: padding "
+                            "is attended to",
+                            "fill it with 0",
+                        )
 
     def _in_loop(self, module: Module, function: Function, loop: ast.For, key: str) -> Iterator[Finding]:
         if not self._over_first_row(module, function, loop.iter):
@@ -137,7 +221,9 @@ class MaskPaddedWithPadId(Rule):
     @staticmethod
     def _compares_with_pad(module: Module) -> bool:
         return any(
-            isinstance(n, ast.Compare) and any("pad" in ast.unparse(side) for side in (n.left, *n.comparators))
+            isinstance(n, ast.Compare)
+            and isinstance(n.ops[0], ast.Eq | ast.NotEq)
+            and any("pad" in ast.unparse(side) for side in (n.left, *n.comparators))
             for n in module.nodes
         )
 

@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.padding import Padding
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module, walk
+from greenlight.review.module import UNKNOWN, Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -52,6 +53,22 @@ class LabelsIncludePadding(Rule):
                 return found
             """
         },
+        {
+            "src/preprocess.py": """
+            import torch
+            from torch.nn.utils.rnn import pad_sequence
+
+            IGNORED = -100
+
+            def encode(prompt, answer):
+                return {"ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer}
+
+            def collate(rows, tokenizer):
+                ids = pad_sequence([row["ids"] for row in rows], True, padding_value=tokenizer.pad_token_id)
+                labels = pad_sequence([row["labels"] for row in rows], batch_first=True, padding_value=IGNORED)
+                return {"input_ids": ids, "labels": labels}
+            """
+        },
     )
     invalid = (
         {
@@ -69,11 +86,28 @@ class LabelsIncludePadding(Rule):
                 return model(**found, labels=found["input_ids"]).loss
             """
         },
+        {
+            "src/preprocess.py": """
+            import torch
+            from torch.nn.utils.rnn import pad_sequence
+
+            IGNORED = -100
+
+            def encode(prompt, answer):
+                return {"ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer}
+
+            def collate(rows, tokenizer):
+                ids = pad_sequence([row["ids"] for row in rows], True, padding_value=tokenizer.pad_token_id)
+                labels = pad_sequence([row["labels"] for row in rows], True, padding_value=tokenizer.pad_token_id)
+                return {"input_ids": ids, "labels": labels}
+            """
+        },
     )
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Yield one finding for each place where labels are copied from padded ids."""
         if any(self._masks(module) for module in subject.code):
+            yield from self._padded_labels(subject)
             return
         pads_later = any(self._pads_by_id(module) for module in subject.code)
         for module in subject.code:
@@ -87,6 +121,65 @@ class LabelsIncludePadding(Rule):
                     f"labels are {module.source(copied)} and no label is ever -100: the loss counts padding",
                     "set labels to -100 where attention_mask is 0, and over the prompt if only the answer is learnt",
                 )
+
+    def _padded_labels(self, subject: Subject) -> Iterator[Finding]:
+        """Yield labels that are padded with the pad id, or copied from ids that are, and not masked on their way."""
+        if not any("labels" in module.text and "pad" in module.text for module in subject.code):
+            return
+        padding = subject.derived(Padding)
+        if any(self._masks_later(padding, module) for module in subject.code):
+            return
+        for module in subject.code:
+            if "full" not in module.text and "pad_sequence" not in module.text:
+                continue
+            for function in module.functions:
+                for given in padding.under(module, function, "labels"):
+                    node = given
+                    while (
+                        isinstance(node, ast.Call)
+                        and isinstance(node.func, ast.Attribute)
+                        and (node.func.attr in _COPIES)
+                    ):
+                        node = node.func.value
+                    if not isinstance(node, ast.Name):
+                        continue
+                    for name, value, with_pad_id in padding.padded(module, function):
+                        if name != node.id or not with_pad_id:
+                            continue
+                        parts = padding.parts_written(module, function, name)
+                        if parts is None or not all(_is_plain(module, part, to) for part, to in parts):
+                            continue
+                        copied = "" if node is given else f" ({module.source(given)})"
+                        yield self.at(
+                            module,
+                            value if node is given else given,
+                            f"labels{copied} are padded with the pad id and never set to -100 there: the loss counts "
+                            "padding",
+                            "pad labels with -100",
+                        )
+
+    @staticmethod
+    def _masks_later(padding: Padding, module: Module) -> bool:
+        """Return whether a file may take padding out of labels or of the loss."""
+        for node in module.nodes:
+            if isinstance(node, ast.keyword) and node.arg == "ignore_index":
+                return True
+            if isinstance(node, ast.keyword) and node.arg == "reduction":
+                function = module.function_around(node)
+                if function is None or not any(
+                    isinstance(n, ast.Compare) and any(padding.constant(module, c) == -100 for c in n.comparators)
+                    for n in walk(function)
+                ):
+                    return True
+            if isinstance(node, ast.Attribute) and node.attr in ("masked_fill", "masked_fill_", "where", *_COLLATORS):
+                return True
+            if isinstance(node, ast.Name) and ("loss_mask" in node.id or node.id in _COLLATORS):
+                return True
+            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and not _is_slice(node.slice):
+                written = ast.unparse(node.value).lower()
+                if "label" in written or "target" in written:
+                    return True
+        return False
 
     @staticmethod
     def _masks(module: Module) -> bool:
@@ -157,3 +250,16 @@ class LabelsIncludePadding(Rule):
                 if padding is not None and module.value(padding) in (True, "max_length", "longest"):
                     return True
         return False
+
+
+def _is_slice(index: ast.expr) -> bool:
+    """Return whether an index names places, ``[i, :n]`` or ``["key"]``, not those where a condition holds."""
+    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    if len(parts) == 1 and isinstance(parts[0], ast.Constant):
+        return True
+    return len(parts) > 1 and all(isinstance(part, ast.Slice | ast.Name | ast.Constant) for part in parts)
+
+
+def _is_plain(module: Module, part: ast.Subscript, to: ast.expr) -> bool:
+    """Return whether what is written into labels are tokens."""
+    return _is_slice(part.slice) and not isinstance(to, ast.Constant | ast.UnaryOp) and module.value(to) is UNKNOWN

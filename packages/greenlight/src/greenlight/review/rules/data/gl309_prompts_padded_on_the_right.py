@@ -6,13 +6,17 @@ import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
-from greenlight.review.engines.batch_keys import BatchKeys
+from greenlight.review.engines.batch_keys import BatchKeys, Row
 from greenlight.review.engines.checkpoints import DECODERS, Checkpoints
+from greenlight.review.engines.padding import Padding
 from greenlight.review.engines.run_values import RunValues
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Function, Module, walk
+from greenlight.review.module import Function, Module, has_open_arguments, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
+from greenlight.review.yaml_file import YamlFile
+
+_RIGHT_BY_DEFAULT = frozenset({"gpt2", "gpt-neo", "gpt-neox", "qwen", "opt"})
 
 
 class PromptsPaddedOnTheRight(Rule):
@@ -60,13 +64,30 @@ class PromptsPaddedOnTheRight(Rule):
         if not generated:
             raise NotApplicable("no batch of a followed data set is given to generate")
         families = subject.derived(Checkpoints).families
-        if not families or not families <= DECODERS or any(self._may_pad_left(module) for module in subject.code):
+        if (
+            not families - {None}
+            or not families <= DECODERS | {None}
+            or any(self._may_pad_left(module) for module in subject.code)
+        ):
             return
         seen = set()
         values = subject.derived(RunValues)
         for module, call, key, row in generated:
             loader = row.loader
-            if loader is None or loader.collate is None or call in seen:
+            if loader is None and row.made is not None and call not in seen:
+                right = self._padded_at_once(subject, key, row)
+                if right is not None:
+                    seen.add(call)
+                    yield self.at(
+                        right[0],
+                        right[1],
+                        f"prompts are padded on the right: {right[0].source(right[1])}, and "
+                        f"{module.path}:{call.lineno} "
+                        "generates from them",
+                        "pad them on the left: tokenizer.padding_side = 'left'",
+                    )
+                continue
+            if None in families or loader is None or loader.collate is None or call in seen:
                 continue
             home = next((m for m in subject.code if loader.collate in m.functions), module)
             padding = self._pads(home, loader.collate, key)
@@ -78,6 +99,35 @@ class PromptsPaddedOnTheRight(Rule):
                     f"generate continues {key!r}, which pad_sequence ({home.path}:{padding.lineno}) pads on the right",
                     "pad prompts on the left, with the attention mask 0 there",
                 )
+
+    def _padded_at_once(self, subject: Subject, key: str, row: Row) -> tuple[Module, ast.AST] | None:
+        """Return what pads several prompts on the right, by the tokenizer or by hand; None where that is not sure."""
+        if row.made is None or any(_says_one(run) for run in (*subject.runs.values(), subject.config)):
+            return None
+        home = next((m for m in subject.code if m.parent(row.made) is not None), None)
+        if home is None:
+            return None
+        if isinstance(row.made, ast.Call):
+            padding = next((k.value for k in row.made.keywords if k.arg == "padding"), None)
+            several = row.made.args and isinstance(row.made.args[0], ast.ListComp)
+            all_right = subject.derived(Checkpoints).families <= _RIGHT_BY_DEFAULT
+            if padding is None or not several or not all_right or has_open_arguments(row.made):
+                return None
+            return (home, row.made) if home.value(padding) in (True, "longest", "max_length") else None
+        function = home.function_around(row.made)
+        made = subject.derived(Padding)
+        if function is None or not isinstance(row.made, ast.Dict):
+            return None
+        names = [
+            v.id
+            for k, v in zip(row.made.keys, row.made.values, strict=True)
+            if isinstance(v, ast.Name) and k is not None and home.value(k) == key
+        ]
+        for name, value, with_pad_id in made.padded(home, function):
+            parts = made.parts_written(home, function, name) if name in names and with_pad_id else None
+            if parts and all(_is_front(part.slice) for part, _ in parts):
+                return home, value
+        return None
 
     @staticmethod
     def _batch_sizes(values: RunValues, module: Module, call: ast.Call) -> set[object]:
@@ -91,8 +141,12 @@ class PromptsPaddedOnTheRight(Rule):
         for node in module.nodes:
             if isinstance(node, ast.Constant) and node.value == "left":
                 return True
-            if isinstance(node, ast.Attribute) and node.attr in ("padding_side", "flip", "fliplr"):
+            if isinstance(node, ast.Attribute) and node.attr in ("flip", "fliplr"):
                 return True
+            if isinstance(node, ast.Attribute) and node.attr == "padding_side":
+                around = module.parent(node)
+                if not (isinstance(around, ast.Assign) and module.value(around.value) == "right"):
+                    return True
             if isinstance(node, ast.Slice) and isinstance(node.step, ast.UnaryOp):
                 return True  # [::-1] before and after padding
         return False
@@ -118,3 +172,14 @@ class PromptsPaddedOnTheRight(Rule):
                 if at is not None and module.value(at) == key:
                     return node
         return None
+
+
+def _is_front(index: ast.expr) -> bool:
+    """Return whether an index is ``[i, :n]``."""
+    last = index.elts[-1] if isinstance(index, ast.Tuple) and index.elts else None
+    return isinstance(last, ast.Slice) and last.lower is None and last.upper is not None
+
+
+def _says_one(file: YamlFile | None) -> bool:
+    """Return whether a file of the configuration has a batch size of 1: one prompt is not padded."""
+    return file is not None and any("batch" in path[-1] and value == 1 for path, value in file.leaves if path)

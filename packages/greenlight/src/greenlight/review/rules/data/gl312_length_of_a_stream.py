@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
@@ -78,5 +79,16 @@ class LengthOfAStream(Rule):
             data = value.data if isinstance(value, Loader) else value
             if data is None or data.streaming is not True:
                 continue
-            if not any(isinstance(a, ast.Try | ast.If | ast.IfExp) for a in module.ancestors(call)):
+            if not any(isinstance(a, ast.If | ast.IfExp) or _catches(a) for a in module.ancestors(call)):
                 yield self.at(module, call, f"{module.source(call)} raises TypeError: the data set is streamed")
+
+
+def _catches(node: ast.AST) -> bool:
+    """Return whether a ``try`` may catch the TypeError."""
+    if not isinstance(node, ast.Try):
+        return False
+    caught = [ast.unparse(h.type) if h.type is not None else "Exception" for h in node.handlers]
+    return not all(
+        re.fullmatch(r"\(?(?:\w*(?:NotFound|Value|OS|Runtime|Key|Index|Import|Connection)Error(?:, )?)+\)?", c)
+        for c in caught
+    )

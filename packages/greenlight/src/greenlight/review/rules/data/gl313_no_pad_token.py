@@ -18,6 +18,7 @@ _WITHOUT = re.compile(
     r"|EleutherAI/(?:gpt-neo-\d[\w.]*|gpt-j-6[bB])"
     r"|meta-llama/Llama-2-\d+b(?:-chat)?-hf|mistralai/Mistral-7B(?:-Instruct)?-v0\.[12]"
 )
+_ASKING = ast.Compare | ast.BoolOp | ast.IfExp | ast.If
 
 
 class NoPadToken(Rule):
@@ -84,7 +85,7 @@ class NoPadToken(Rule):
         named = sorted(name for one in tokenizers for name in one.names if _WITHOUT.fullmatch(name))
         if not named or any(k.arg == "pad_token" or k.arg is None for one in tokenizers for k in one.call.keywords):
             return
-        if len({name for one in tokenizers for name in one.names}) != len(set(named)):
+        if len(tokenizers) > 1 and len({name for one in tokenizers for name in one.names}) != len(set(named)):
             return  # another tokenizer may be the one that pads
         for module in subject.code:
             for node in module.nodes:
@@ -112,6 +113,12 @@ class NoPadToken(Rule):
         if (module.dotted(node.func) or "").startswith("transformers.DataCollatorWithPadding"):
             return True
         name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name == "int" and len(node.args) == 1 and isinstance(node.args[0], ast.Attribute):
+            asked = any(
+                isinstance(n, ast.Attribute) and "pad_token" in n.attr and isinstance(module.parent(n), _ASKING)
+                for n in module.nodes
+            )
+            return node.args[0].attr == "pad_token_id" and not asked
         if isinstance(node.func, ast.Attribute) and node.func.attr in ("pad", "batch_encode_plus"):
             name = ast.unparse(node.func.value)
             if node.func.attr == "pad":

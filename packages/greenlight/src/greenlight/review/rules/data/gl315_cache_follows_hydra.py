@@ -75,9 +75,10 @@ class CacheFollowsHydra(Rule):
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Yield one finding, at the first relative cache folder."""
-        train = subject.module("src/train.py")
-        if train is None or not any(self._hydra_calls(train)):
-            raise NotApplicable("src/train.py has no hydra.main")
+        entries = [m for m in (subject.module("src/train.py"), subject.module("src/main.py")) if m is not None]
+        train = next((module for module in entries if any(self._hydra_calls(module))), None)
+        if train is None:
+            raise NotApplicable("neither src/train.py nor src/main.py has a hydra.main")
         chdir = subject.config.get("hydra", "job", "chdir") if subject.config is not None else None
         changes = [call for call in self._hydra_calls(train) if self._changes(train, call, chdir)]
         if not changes or self._goes_back(subject):
@@ -87,8 +88,8 @@ class CacheFollowsHydra(Rule):
             for node in module.nodes if module is not None else ():
                 if module is None or not isinstance(node, ast.keyword) or node.arg != "cache_dir":
                     continue
-                folder = module.value(node.value)
-                if isinstance(folder, str) and folder and not folder.startswith(("/", "~")):
+                folder = self._folder(subject, module, node.value)
+                if folder and not folder.startswith(("/", "~")):
                     where = f"{train.path}:{changes[0].lineno}"
                     yield self.at(
                         module,
@@ -96,6 +97,31 @@ class CacheFollowsHydra(Rule):
                         f"cache_dir {folder!r} is relative, and hydra.main ({where}) changes the working directory",
                     )
                     return
+
+    @staticmethod
+    def _folder(subject: Subject, module: Module, node: ast.AST | None) -> str | None:
+        """Return the text of a path's beginning, through ``Path``, ``/``, ``str`` and constants of other files."""
+        for _ in range(8):
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+                node = node.left
+            elif isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+                plain = isinstance(node.func, ast.Name) and node.func.id == "str"
+                if not plain and module.dotted(node.func) != "pathlib.Path":
+                    return None
+                node = node.args[0]
+            elif isinstance(node, ast.Name) and node.id in module.imports:
+                source, _, name = module.imports[node.id].rpartition(".")
+                home = next((m for m in subject.code if m.name == source), None)
+                if home is None:
+                    return None
+                module = home
+                node = next((n for n in home.nodes if isinstance(n, ast.Name) and n.id == name), None)
+            elif isinstance(node, ast.Name):
+                node = module.assigned(node)
+            else:
+                break
+        folder = module.value(node)
+        return folder if isinstance(folder, str) else None
 
     @staticmethod
     def _hydra_calls(module: Module) -> Iterator[ast.Call]:

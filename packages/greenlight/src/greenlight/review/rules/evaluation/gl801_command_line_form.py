@@ -8,8 +8,45 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.readback import Readback
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import Module, parameters, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
+
+
+def _all_as_given(readback: Readback, module: Module) -> bool:
+    """Return whether parse_args gets sys.argv[1:] just as it is, through parameters of own functions or directly."""
+    handed: list[ast.expr] = []
+    waiting: list[ast.expr] = []
+    for node in module.nodes:
+        if isinstance(node, ast.Attribute) and node.attr == "argv":
+            around = module.parent(node)
+            if not (isinstance(around, ast.Subscript) and ast.unparse(around.slice) == "1:"):
+                return False
+            waiting.append(around)
+    while waiting and len(handed) < 50:
+        node = waiting.pop()
+        call = module.parent(node)
+        if not (isinstance(call, ast.Call) and node in call.args and len(call.args) == 1 and not call.keywords):
+            return False
+        handed.append(node)
+        target = readback.flow.target(module, call)
+        if target is None:
+            if not (isinstance(call.func, ast.Attribute) and call.func.attr == "parse_args"):
+                return False
+            continue
+        given = parameters(target[1])
+        if len(given) != 1 or target[0] is not module:
+            return False
+        uses = [n for n in walk(target[1]) if isinstance(n, ast.Name) and n.id == given[0].arg]
+        if any(not isinstance(n.ctx, ast.Load) for n in uses):
+            return False
+        waiting += uses
+    return any(
+        isinstance(c := module.parent(n), ast.Call)
+        and isinstance(c.func, ast.Attribute)
+        and c.func.attr == "parse_args"
+        for n in handed
+    )
 
 
 class CommandLineForm(Rule):
@@ -27,6 +64,21 @@ class CommandLineForm(Rule):
     )
     remedy = "Split each argument at the first '=', or use Hydra."
     valid = (
+        {
+            "src/evaluate.py": """
+            import argparse
+            import sys
+
+            def main(arguments):
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--results_dir", required=True)
+                parser.add_argument("--run_ids", required=True)
+                return parser.parse_args([f"--{argument}" for argument in arguments])
+
+            if __name__ == "__main__":
+                main(sys.argv[1:])
+        """,
+        },
         {
             "src/evaluate.py": """
             import json
@@ -51,6 +103,21 @@ class CommandLineForm(Rule):
         },
     )
     invalid = (
+        {
+            "src/evaluate.py": """
+            import argparse
+            import sys
+
+            def main(arguments):
+                parser = argparse.ArgumentParser()
+                parser.add_argument("--results_dir", required=True)
+                parser.add_argument("--run_ids", required=True)
+                return parser.parse_args(arguments)
+
+            if __name__ == "__main__":
+                main(sys.argv[1:])
+        """,
+        },
         {
             "src/evaluate.py": """
             import argparse
@@ -90,13 +157,18 @@ class CommandLineForm(Rule):
             k.arg in ("prefix_chars", "parents", "fromfile_prefix_chars") for p in parsers for k in p.keywords
         ):
             return
-        if "argv" in readback.words or any(True for _ in module.calls("hydra.main")):
+        if any(True for _ in module.calls("hydra.main")):
             return
         if any(
-            isinstance(n, ast.Constant) and isinstance(n.value, str) and n.value.endswith("=") for n in module.nodes
+            isinstance(n, ast.Constant) and isinstance(n.value, str) and n.value.endswith("=")
+            for n in module.nodes
+            if not isinstance(module.parent(n), ast.JoinedStr)
         ):
             return
-        if not any(not c.args and not c.keywords for c in module.method_calls("parse_args")):
+        bare = [c for c in module.method_calls("parse_args") if not c.args and not c.keywords]
+        if bare and "argv" in readback.words:
+            return
+        if not bare and not _all_as_given(readback, module):
             return
         found: dict[str, tuple[ast.Call, str]] = {}
         for call in module.method_calls("add_argument"):

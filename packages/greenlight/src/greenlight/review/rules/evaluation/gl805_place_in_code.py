@@ -6,10 +6,27 @@ import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.flow import is_parameter
 from greenlight.review.engines.readback import Readback
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
+
+
+def _given(readback: Readback, node: ast.expr, depth: int = 3) -> list[ast.expr]:
+    """Return an expression, or what every call gives for it where it is a parameter."""
+    module = readback.module
+    if module is None or not isinstance(node, ast.Name) or module.assigned(node) is not None or not depth:
+        return [node]
+    function = module.function_around(node)
+    if function is None or not is_parameter(function, node.id):
+        return [node]
+    found: list[ast.expr] = []
+    for where, call in readback.flow.calls_of(function):
+        given = readback.flow.argument_of(function, node.id, call)
+        if given is not None and where is module:
+            found += _given(readback, given, depth - 1)
+    return found
 
 
 class PlaceInCode(Rule):
@@ -77,14 +94,14 @@ class PlaceInCode(Rule):
                 continue
             if call.func.attr not in ("run", "runs"):
                 continue
-            path = module.string(call.args[0]) if call.args else None
-            parts = (path or "").strip("/").split("/")
-            fixed = [part for part in parts[:2] if part and "{}" not in part]
-            if len(parts) >= (3 if call.func.attr == "run" else 2) and fixed:
-                yield self.at(
-                    module,
-                    call,
-                    f"the place {'/'.join(parts[:2])!r} stands in the code, config/config.yaml is not asked",
-                    "read entity and project from config/config.yaml",
-                )
-                return
+            for given in _given(readback, call.args[0]) if call.args else ():
+                parts = (module.string(given) or "").strip("/").split("/")
+                fixed = [part for part in parts[:2] if part and "{}" not in part]
+                if len(parts) >= (3 if call.func.attr == "run" else 2) and fixed:
+                    yield self.at(
+                        module,
+                        call if given is call.args[0] else given,
+                        f"the place {'/'.join(parts[:2])!r} stands in the code, config/config.yaml is not asked",
+                        "read entity and project from config/config.yaml",
+                    )
+                    return

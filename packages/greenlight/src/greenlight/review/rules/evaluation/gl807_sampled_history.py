@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.flow import Flow
 from greenlight.review.engines.metrics import Metrics
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.module import Module, argument, has_open_arguments, walk
@@ -13,7 +14,7 @@ from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
 
-def _each_step(module: Module, node: ast.AST) -> bool:
+def _each_step(flow: Flow, module: Module, node: ast.AST) -> bool:
     """Return whether a row is logged in a loop inside of a loop, whatever the number of the step."""
     loops = []
     for around in module.ancestors(node):
@@ -26,7 +27,8 @@ def _each_step(module: Module, node: ast.AST) -> bool:
     # A row a step is many rows only where a step is a step of training.
     return len(loops) >= 2 and any(
         isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == "backward"
-        for n in walk(loops[0])
+        for _, body in flow.reached(module, loops[0])
+        for n in walk(body)
     )
 
 
@@ -107,7 +109,7 @@ class SampledHistory(Rule):
         metrics = subject.derived(Metrics)
         readback = metrics.readback
         module = readback.module
-        often = next((row for row in metrics.rows if _each_step(row.module, row.node)), None)
+        often = next((row for row in metrics.rows if _each_step(metrics.flow, row.module, row.node)), None)
         if module is None or often is None:
             return
         for call in module.method_calls("history"):

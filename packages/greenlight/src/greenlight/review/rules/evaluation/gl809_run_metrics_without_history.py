@@ -7,13 +7,22 @@ import re
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.metrics import Metrics
 from greenlight.review.engines.readback import Readback
 from greenlight.review.engines.written import target_of, written
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
-_COURSE = ("history", "rows", "column", "history-dict", "row")
+_COURSE = ("history", "history-cut", "history-dict-cut", "rows", "column", "history-dict", "row")
+
+
+_TABLE = re.compile(r"compar|table|aggregat|signific")
+
+
+def _place(readback: Readback, call: ast.Call) -> str:
+    """Return the name of the file that a table is written to; empty where it is not known."""
+    return (target_of(readback, call) or "").lower()
 
 
 class RunMetricsWithoutHistory(Rule):
@@ -78,16 +87,22 @@ class RunMetricsWithoutHistory(Rule):
         if module is None:
             return
 
-        if not readback.is_seen or readback.words & {"to_csv", "to_parquet", "to_json", "to_feather", "to_pickle"}:
+        if not readback.is_seen or any(
+            not _TABLE.search(_place(readback, call))
+            for call in module.method_calls("to_csv", "to_parquet", "to_json", "to_feather", "to_pickle")
+        ):
             return
-        for call, content in written(readback):
+        metrics = subject.derived(Metrics)
+        for found in written(readback):
+            call, content = found.call, found.content
             target = target_of(readback, call)
             if target is None or not target.endswith("metrics.json") or "aggregated" in target:
                 continue
             literal = module.assigned(content) if isinstance(content, ast.Name) else content
-            if not isinstance(literal, ast.Dict) or any(not isinstance(k, ast.Constant) for k in literal.keys):
+            named, is_complete = metrics.keys_of(module, content)
+            keys = list(dict.fromkeys(key.name for key in named))
+            if not isinstance(literal, ast.Dict) or not is_complete or "{}" in "".join(keys):
                 continue
-            keys = [str(k.value) for k in literal.keys if isinstance(k, ast.Constant)]
             if any(re.search("hist|curve|row|series|course|log|step|trajector", key.lower()) for key in keys):
                 continue
             if not any(readback.is_summary(value) for value in literal.values):

@@ -6,7 +6,9 @@ import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.metrics import Metrics
 from greenlight.review.engines.readback import Readback
+from greenlight.review.engines.written import target_of, written
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
@@ -86,6 +88,12 @@ class IncompleteComparison(Rule):
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 named.add(node.target.id)
         missing = [key for key in _KEYS if key not in named]
+        metrics = subject.derived(Metrics)
+        for found in written(readback) if where is not None else ():
+            if (target_of(readback, found.call) or "").endswith("aggregated_metrics.json"):
+                keys, is_complete = metrics.keys_of(module, found.content)
+                if is_complete and keys and not any("{}" in key.name for key in keys):
+                    missing = [key for key in _KEYS if key not in {k.name for k in keys}]
         if where is not None and missing:
             yield self.at(
                 module,

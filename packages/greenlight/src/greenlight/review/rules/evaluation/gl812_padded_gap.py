@@ -75,7 +75,12 @@ class PaddedGap(Rule):
             tiny = [v for v in values if isinstance(v, float) and 0 < v <= 1e-3]
             statement = module.statement(node)
             differs = any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub) for n in walk(node.left))
-            if tiny and differs and statement is not None and re.search(r"\bgap|improvement", ast.unparse(statement)):
+            if not (tiny and differs and statement is not None):
+                continue
+            function = module.function_around(node)
+            is_returned = isinstance(statement, ast.Return) and function is not None
+            named = ast.unparse(statement) + (f" {function.name}" if is_returned and function is not None else "")
+            if re.search(r"(\b|_)gap|improvement", named):
                 yield self.at(
                     module,
                     node,

@@ -14,8 +14,27 @@ from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
 
+def _over(node: ast.BinOp) -> str | None:
+    """Return that a gap is relative to the proposed method, if it is (proposed - baseline) / proposed."""
+    if isinstance(node.op, ast.Mult):
+        inner = node.left if isinstance(node.right, ast.Constant) else node.right
+        return _over(inner) if isinstance(inner, ast.BinOp) else None
+    difference = node.left
+    if isinstance(difference, ast.BinOp) and isinstance(difference.op, ast.Mult):
+        difference = difference.left if isinstance(difference.right, ast.Constant) else difference.right
+    if not (isinstance(node.op, ast.Div) and isinstance(difference, ast.BinOp) and isinstance(difference.op, ast.Sub)):
+        return None
+    below, first, second = (ast.unparse(n) for n in (node.right, difference.left, difference.right))
+    if below == first != second and re.search("prop|ours", first) and re.search("base|compar", second):
+        return "relative to the proposed method, not to the baseline"
+    return None
+
+
 def _wrong(node: ast.BinOp) -> str | None:
     """Return what a formula of plain operands is instead of a percentage."""
+    whole = _over(node)
+    if whole is not None:
+        return whole
     inner = list(walk(node))
     if any(isinstance(n, ast.Call | ast.Mult) for n in inner):
         return None
@@ -51,6 +70,12 @@ class GapNotInPercent(Rule):
         },
     )
     invalid = (
+        {
+            "src/evaluate.py": """
+            def compare(proposed, baseline):
+                return {"gap": (proposed - baseline) / proposed * 100}
+        """,
+        },
         {
             "src/evaluate.py": """
             def compare(proposed, baseline):

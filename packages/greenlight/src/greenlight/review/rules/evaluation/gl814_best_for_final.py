@@ -79,7 +79,8 @@ class BestForFinal(Rule):
             if (
                 isinstance(first, str)
                 and isinstance(second, str)
-                and re.search("final|last", first)
+                and re.search(r"final|last|(^|_)(at|end)(_|$)|budget", first)
+                and "best" not in first
                 and "best" in second
             ):
                 yield self.at(

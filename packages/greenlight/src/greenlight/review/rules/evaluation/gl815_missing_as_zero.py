@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
-from greenlight.review.engines.readback import Readback
+from greenlight.review.engines.readback import HISTORIES, Readback
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.module import Module, argument
 from greenlight.review.rule import Rule
@@ -99,7 +99,7 @@ class MissingAsZero(Rule):
                     "leave it None, write null with the reason, and keep the run out of the comparison",
                 )
         for call in module.method_calls("fillna"):
-            if not (isinstance(call.func, ast.Attribute) and readback.kind(call.func.value) in ("history", "column")):
+            if not (isinstance(call.func, ast.Attribute) and readback.kind(call.func.value) in (*HISTORIES, "column")):
                 continue
             if _is_zero(module, argument(call, "value", 0)):
                 yield self.at(

@@ -9,9 +9,24 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.readback import Readback
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import walk
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
+
+_NUMBER = r"-?\d[\d.e-]*|-?(np|numpy|math)\.inf|float\(['\"]-?inf['\"]\)"
+
+
+def _value_of_nobody(module: Module, node: ast.Dict) -> str | None:
+    """Return the number that a dictionary gives to a run that it says is none."""
+    found = {module.value(key): value for key, value in zip(node.keys, node.values, strict=True) if key is not None}
+    nobody = [found[key] for key in ("run_id", "run", "id") if key in found]
+    if not nobody or not all(isinstance(n, ast.Constant) and n.value is None for n in nobody):
+        return None
+    value = found.get("value")
+    if value is None or (isinstance(value, ast.Constant) and value.value is None):
+        return None
+    text = ast.unparse(value)
+    return text if re.fullmatch(_NUMBER, text) else None
 
 
 class BestOfNone(Rule):
@@ -32,6 +47,15 @@ class BestOfNone(Rule):
         {
             "src/evaluate.py": """
             def best(values):
+                if not values:
+                    return {"run_id": None, "value": None, "reason": "no run has it"}
+                run_id = max(values, key=values.get)
+                return {"run_id": run_id, "value": values[run_id]}
+        """,
+        },
+        {
+            "src/evaluate.py": """
+            def best(values):
                 own = ((r, v) for r, v in values.items() if "proposed" in r)
                 found = max(own, key=lambda pair: pair[1], default=(None, None))
                 return {"run_id": found[0], "value": found[1]}
@@ -39,6 +63,15 @@ class BestOfNone(Rule):
         },
     )
     invalid = (
+        {
+            "src/evaluate.py": """
+            def best(values):
+                if not values:
+                    return {"run_id": None, "value": 0.0}
+                run_id = max(values, key=values.get)
+                return {"run_id": run_id, "value": values[run_id]}
+        """,
+        },
         {
             "src/evaluate.py": """
             def best(values):
@@ -57,6 +90,15 @@ class BestOfNone(Rule):
             return
 
         for node in module.nodes:
+            told = _value_of_nobody(module, node) if isinstance(node, ast.Dict) else None
+            if told is not None:
+                yield self.at(
+                    module,
+                    node,
+                    f"where no run qualifies, no run gets the value {told}, and that is written as its result",
+                    "write None as the value, with the reason",
+                )
+        for node in module.nodes:
             if not (
                 isinstance(node, ast.Assign)
                 and isinstance(node.targets[0], ast.Name)
@@ -70,7 +112,7 @@ class BestOfNone(Rule):
             if not (isinstance(default, ast.Tuple) and len(default.elts) == 2):
                 continue
             value = ast.unparse(default.elts[1])
-            if not re.fullmatch(r"-?\d[\d.e-]*|-?(np|numpy|math)\.inf|float\(['\"]-?inf['\"]\)", value):
+            if not re.fullmatch(_NUMBER, value):
                 continue
             scope = module.scope(node)
             written = any(

@@ -34,6 +34,27 @@ def _tags(module: Module, node: ast.AST) -> set[str]:
     return set()
 
 
+def _handed_tags(readback: Readback, module: Module) -> Iterator[tuple[ast.AST, set[str]]]:
+    """Yield the words that calls hand to ``any(word in x for word in words)``, where words is a parameter."""
+    for node in module.nodes:
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "any" and node.args):
+            continue
+        inner, function = node.args[0], module.function_around(node)
+        if not (isinstance(inner, ast.GeneratorExp) and isinstance(inner.elt, ast.Compare) and function is not None):
+            continue
+        words = inner.generators[0].iter
+        if not (isinstance(inner.elt.ops[0], ast.In) and isinstance(words, ast.Name)):
+            continue
+        for where, call in readback.flow.calls_of(function):
+            if function.args.vararg is not None and function.args.vararg.arg == words.id:
+                given = [module.value(a) for a in call.args[len(function.args.args) + len(function.args.posonlyargs) :]]
+            else:
+                value = module.value(readback.flow.argument_of(function, words.id, call))
+                given = list(value) if isinstance(value, tuple | list | set) else []
+            if where is module and all(isinstance(tag, str) for tag in given):
+                yield call, set(given)
+
+
 class RunOnBothSides(Rule):
     """Runs count as proposed by more than the word in their id."""
 
@@ -85,8 +106,7 @@ class RunOnBothSides(Rule):
         if module is None:
             return
 
-        for node in module.nodes:
-            tags = _tags(module, node)
+        for node, tags in [(n, _tags(module, n)) for n in module.nodes] + list(_handed_tags(readback, module)):
             others = sorted(tags - {"proposed", "ours", "Proposed", "proposal"})
             if "proposed" not in tags or not others or tags & {"baseline", "comparative"}:
                 continue

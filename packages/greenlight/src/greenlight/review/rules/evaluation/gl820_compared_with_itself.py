@@ -21,9 +21,23 @@ _NAMES = (
 )
 
 
+_PURE = frozenset(
+    {"list", "tuple", "sorted", "values", "keys", "items", "get", "tolist", "to_numpy", "dropna", "copy", "astype"}
+)
+
+
 def _is_the_same(node: ast.expr) -> bool:
     """Return whether evaluating an expression twice gives one value: nothing is called in it."""
-    return not any(isinstance(n, ast.Call | ast.Lambda | ast.Await | ast.Yield) for n in walk(node))
+    for n in walk(node):
+        if isinstance(n, ast.Lambda | ast.Await | ast.Yield):
+            return False
+        if isinstance(n, ast.Call):
+            name = (
+                n.func.attr if isinstance(n.func, ast.Attribute) else n.func.id if isinstance(n.func, ast.Name) else ""
+            )
+            if name not in _PURE:
+                return False
+    return True
 
 
 class ComparedWithItself(Rule):

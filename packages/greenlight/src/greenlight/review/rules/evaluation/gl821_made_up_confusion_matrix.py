@@ -9,10 +9,22 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.readback import Readback
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import Module
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
+_MATRIX = re.compile(r"(^|_)(cm|conf|confusion\w*|matrix)(_|$)")
 _SCORE = re.compile(r"acc|(^|_)em($|_)|exact|f1|score|precision|recall|error_rate")
+
+
+def _named(module: Module, node: ast.AST) -> tuple[str, ast.expr] | None:
+    """Return what an assignment or a return makes, with the name of the variable or function."""
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return node.targets[0].id, node.value
+    function = module.function_around(node) if isinstance(node, ast.Return) else None
+    if isinstance(node, ast.Return) and node.value is not None and function is not None:
+        return function.name, node.value
+    return None
 
 
 class MadeUpConfusionMatrix(Rule):
@@ -67,11 +79,12 @@ class MadeUpConfusionMatrix(Rule):
             return
 
         for node in module.nodes:
-            if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
+            named = _named(module, node)
+            if named is None or not _MATRIX.search(named[0].lower()):
                 continue
-            if not re.search(r"(^|_)(cm|conf|confusion\w*|matrix)(_|$)", node.targets[0].id.lower()):
-                continue
-            value = node.value
+            value = named[1]
+            while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "tolist":
+                value = value.func.value
             if (
                 isinstance(value, ast.Call)
                 and module.dotted(value.func) in ("numpy.array", "numpy.asarray")

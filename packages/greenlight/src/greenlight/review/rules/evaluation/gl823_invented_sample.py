@@ -9,7 +9,7 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engines.readback import Readback
 from greenlight.review.engines.samples import TESTS
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -52,6 +52,17 @@ class InventedSample(Rule):
             "src/evaluate.py": """
             import numpy as np
 
+            def permuted(differences):
+                return [value if np.random.rand() < 0.5 else -value for value in differences]
+
+            def jitter(places, several):
+                return places + np.random.normal(0, 0.1) if several else places
+        """,
+        },
+        {
+            "src/evaluate.py": """
+            import numpy as np
+
             def interval(outcomes):
                 rng = np.random.default_rng(0)
                 means = [rng.choice(outcomes, len(outcomes)).mean() for _ in range(1000)]
@@ -69,6 +80,14 @@ class InventedSample(Rule):
         },
     )
     invalid = (
+        {
+            "src/evaluate.py": """
+            import numpy as np
+
+            def outcomes(stored):
+                return stored if stored else [bool(np.random.rand() < 0.5) for _ in range(100)]
+        """,
+        },
         {
             "src/evaluate.py": """
             import numpy as np
@@ -100,6 +119,8 @@ class InventedSample(Rule):
             return
 
         for call in module.nodes:
+            if isinstance(call, ast.IfExp):
+                yield from self._stands_in(module, call)
             if not isinstance(call, ast.Call):
                 continue
             dotted = module.dotted(call.func) or ""
@@ -123,3 +144,25 @@ class InventedSample(Rule):
                         "use measured values of repeated seeds, or leave it out and say why",
                     )
                     break
+
+    def _stands_in(self, module: Module, choice: ast.IfExp) -> Iterator[Finding]:
+        """Yield the random numbers that a condition puts in the place of what is missing."""
+        test = choice.test
+        is_empty = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
+        what = test.operand if isinstance(test, ast.UnaryOp) and is_empty else test
+        if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Is | ast.IsNot):
+            if not (isinstance(test.comparators[0], ast.Constant) and test.comparators[0].value is None):
+                return
+            is_empty, what = isinstance(test.ops[0], ast.Is), test.left
+        if not isinstance(what, ast.Name | ast.Attribute | ast.Subscript):
+            return
+        instead, measured = (choice.body, choice.orelse) if is_empty else (choice.orelse, choice.body)
+        drawn = next((n for n in walk(instead) if _is_drawn(module, n)), None)
+        text = ast.unparse(what)
+        if drawn is not None and text in ast.unparse(measured):
+            yield self.at(
+                module,
+                drawn,
+                f"where {text} is empty, random numbers take its place: {module.source(drawn)}",
+                "leave it out, and write null with the reason",
+            )

@@ -72,7 +72,7 @@ class ResultsInCode(Rule):
                 continue
             name = node.targets[0].id.lower()
             if not re.search(
-                r"(^|_)(results?|scores?|accurac(y|ies)|metrics?|performance|values)($|_)", name
+                r"(^|_)(primary|results?|scores?|accurac(y|ies)|metrics?|performance|values)($|_)", name
             ) or _OTHER.search(name):
                 continue
             given = module.value(node.value)

@@ -16,6 +16,8 @@ from greenlight.review.subject import Subject
 def _is_empty(module: Module, node: ast.expr) -> bool:
     if isinstance(node, ast.Tuple):
         return bool(node.elts) and all(_is_empty(module, e) for e in node.elts)
+    if isinstance(node, ast.Dict) and len(node.keys) > 1:
+        return all(_is_empty(module, value) for value in node.values)
     if isinstance(node, ast.Dict | ast.List):
         return not (node.keys if isinstance(node, ast.Dict) else node.elts)
     return (

@@ -13,7 +13,8 @@ from greenlight.review.subject import Subject
 
 _SAID = re.compile(
     r"signific|t_?test|\bp_?val|\bp-val|pvalue|wilcoxon|mannwhitney|bootstrap|permutation|mcnemar|confidence|binom"
-    r"|not applicable|kruskal|anova|f_oneway|chi2|bayes|ranksums|\bz_?test"
+    r"|test[^\n]{0,40}not applicable|not applicable[^\n]{0,60}(\btest|seed|sample|repeat|single run|one run)|kruskal"
+    r"|anova|f_oneway|chi2|bayes|ranksums|\bz_?test"
 )
 
 

@@ -6,9 +6,10 @@ import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.figures import Figures
 from greenlight.review.engines.readback import Readback
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import argument
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -27,6 +28,24 @@ def _last(node: ast.expr) -> ast.expr:
     ):
         return _last(node.args[0])
     return node
+
+
+def _is_of_a_run(module: Module, node: ast.expr) -> bool:
+    """Return whether anything in a name can be a run's: all but what walks over constants of the file."""
+    parts = [n.value for n in walk(node) if isinstance(n, ast.FormattedValue)]
+    return not (isinstance(node, ast.JoinedStr) and parts and all(_is_constant(module, part) for part in parts))
+
+
+def _is_constant(module: Module, node: ast.expr) -> bool:
+    """Return whether a name is the target of a loop over constants."""
+    if not isinstance(node, ast.Name):
+        return False
+    for around in module.ancestors(node):
+        if isinstance(around, ast.For) and any(
+            isinstance(n, ast.Name) and n.id == node.id for n in walk(around.target)
+        ):
+            return isinstance(module.value(around.iter), tuple | list)
+    return False
 
 
 class FigureNameNotUnique(Rule):
@@ -69,19 +88,13 @@ class FigureNameNotUnique(Rule):
         if module is None:
             return
 
-        for call in module.method_calls("savefig"):
-            given = argument(call, "fname", 0)
-            for _ in range(3):
-                if isinstance(given, ast.Name):
-                    given = module.assigned(given)
-            if given is None:
-                continue
+        for given in subject.derived(Figures).saved:
             text = module.string(_last(given))
             if text is None:
                 continue
             name = text.rpartition("/")[2]
             if (
-                "{}" not in name
+                (not _is_of_a_run(module, _last(given)) if "{}" in name else True)
                 and name
                 and not name.startswith("comparison")
                 and "." in name
@@ -89,7 +102,7 @@ class FigureNameNotUnique(Rule):
             ):
                 yield self.at(
                     module,
-                    call,
+                    given,
                     f"the figure's name {name!r} has neither a run id nor comparison_ in front",
                     f'call it f"{{run_id}}_{name}", or comparison_{name} if it compares runs',
                 )

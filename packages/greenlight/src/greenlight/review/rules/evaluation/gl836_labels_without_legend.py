@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.figures import Figures
 from greenlight.review.engines.readback import Readback
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.module import walk
@@ -43,6 +44,20 @@ class LabelsWithoutLegend(Rule):
             "src/evaluate.py": """
             import matplotlib.pyplot as plt
 
+            def save(figure, path):
+                figure.savefig(path)
+
+            def draw(curves, path):
+                figure, axes = plt.subplots()
+                for run_id, values in curves.items():
+                    axes.plot(values, label=run_id)
+                save(figure, path)
+        """,
+        },
+        {
+            "src/evaluate.py": """
+            import matplotlib.pyplot as plt
+
             def draw(curves, path):
                 fig, ax = plt.subplots()
                 for run_id, values in curves.items():
@@ -60,13 +75,14 @@ class LabelsWithoutLegend(Rule):
         if module is None:
             return
 
+        figures = subject.derived(Figures)
         for function in module.functions:
-            inner = list(walk(function))
-            calls = [n for n in inner if isinstance(n, ast.Call)]
-            if not any(isinstance(c.func, ast.Attribute) and c.func.attr == "savefig" for c in calls):
+            calls = [n for n in walk(function) if isinstance(n, ast.Call)]
+            drawing = figures.drawing(function)
+            if not drawing:
                 continue
             if any(
-                "legend" in ast.unparse(n.func) or any(k.arg == "legend" for k in n.keywords) for n in calls
+                "legend" in ast.unparse(n.func) or any(k.arg == "legend" for k in n.keywords) for n in drawing
             ) or "sns" in ast.unparse(function):
                 continue
             for call in calls:

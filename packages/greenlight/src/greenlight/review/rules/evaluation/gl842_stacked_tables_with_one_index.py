@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
-from greenlight.review.engines.readback import Readback
+from greenlight.review.engines.readback import HISTORIES, Readback
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.module import Module, argument
 from greenlight.review.rule import Rule
@@ -92,7 +92,7 @@ class StackedTablesWithOneIndex(Rule):
                 and c.func.value.id == name
                 and c.args
             ]
-            if added and all(readback.kind(a) == "history" for a in added) and not _relabelled(module):
+            if added and all(readback.kind(a) in HISTORIES for a in added) and not _relabelled(module):
                 yield self.at(
                     module,
                     made,

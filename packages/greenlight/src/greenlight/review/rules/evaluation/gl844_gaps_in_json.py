@@ -9,25 +9,29 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engines.metrics import Metrics
 from greenlight.review.engines.written import parts, written
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
 _CLEANING = frozenset(
-    {
-        "fillna",
-        "dropna",
-        "isnan",
-        "isna",
-        "notna",
-        "notnull",
-        "isnull",
-        "where",
-        "replace",
-        "isfinite",
-        "nan_to_num",
-        "allow_nan",
-    }
+    {"fillna", "isnan", "isna", "notna", "notnull", "isnull", "where", "mask", "replace", "isfinite", "nan_to_num"}
 )
+
+
+def _may_be_mended(module: Module, node: ast.AST) -> bool:
+    """Return whether the functions that make or write a value deal with gaps, or change tables in place."""
+    places = {module.function_around(node) or module.tree}
+    for call in module.calls("json.dump", "json.dumps"):
+        places.add(module.function_around(call) or module.tree)
+    for call in module.method_calls("scan_history", "history"):
+        places.add(module.function_around(call) or module.tree)
+    for place in places:
+        for n in walk(place):
+            if isinstance(n, ast.Attribute) and n.attr in _CLEANING:
+                return True
+            if isinstance(n, ast.keyword) and n.arg in ("allow_nan", "inplace", "ignore_nan"):
+                return True
+    return False
 
 
 class GapsInJson(Rule):
@@ -49,6 +53,31 @@ class GapsInJson(Rule):
             "src/train.py": """
             import wandb
 
+            def train(cfg, batches, measure):
+                run = wandb.init(id=cfg.run_id, project=cfg.wandb.project)
+                for step, loss in enumerate(batches):
+                    row = {"step": step, "loss": loss}
+                    if step % 100 == 0:
+                        row["accuracy"] = measure()
+                    run.log(row, step=step)
+        """,
+            "src/evaluate.py": """
+            import json
+            import wandb
+
+            def read(path):
+                return {"history": wandb.Api().run(path).history(samples=100000)}
+
+            def export(path, folder):
+                record = read(path)
+                history = record["history"][["step", "loss"]].dropna()
+                (folder / "metrics.json").write_text(json.dumps({"history": history.to_dict(orient="records")}))
+        """,
+        },
+        {
+            "src/train.py": """
+            import wandb
+
             def train(cfg, epochs):
                 wandb.init(id=cfg.run_id, project=cfg.wandb.project)
                 for loss in epochs:
@@ -66,6 +95,31 @@ class GapsInJson(Rule):
         },
     )
     invalid = (
+        {
+            "src/train.py": """
+            import wandb
+
+            def train(cfg, batches, measure):
+                run = wandb.init(id=cfg.run_id, project=cfg.wandb.project)
+                for step, loss in enumerate(batches):
+                    row = {"step": step, "loss": loss}
+                    if step % 100 == 0:
+                        row["accuracy"] = measure()
+                    run.log(row, step=step)
+        """,
+            "src/evaluate.py": """
+            import json
+            import wandb
+
+            def read(path):
+                return {"history": wandb.Api().run(path).history(samples=100000)}
+
+            def export(path, folder):
+                record = read(path)
+                history = record["history"]
+                (folder / "metrics.json").write_text(json.dumps({"history": history.to_dict(orient="records")}))
+        """,
+        },
         {
             "src/train.py": """
             import wandb
@@ -92,16 +146,20 @@ class GapsInJson(Rule):
         metrics = subject.derived(Metrics)
         readback = metrics.readback
         module = readback.module
-        if module is None or not metrics.is_complete or readback.words & _CLEANING:
+        if module is None or not metrics.is_complete:
             return
-        if len({frozenset(key.name for key in row.keys) for row in metrics.rows}) < 2:
+        if not any(key.is_at_times for row in metrics.rows for key in row.keys):
+            if len({frozenset(key.name for key in row.keys) for row in metrics.rows}) < 2:
+                return
+            for row in metrics.rows:
+                if isinstance(row.node, ast.Call) and (len(row.node.args) > 1 or row.node.keywords):
+                    return  # a step in common can make one row of several calls
+        elif len(metrics.rows) > 1:
             return
-        for row in metrics.rows:
-            if isinstance(row.node, ast.Call) and (len(row.node.args) > 1 or row.node.keywords):
-                return  # a step in common can make one row of several calls
-        for call, content in written(readback):
-            for node in parts(readback, content):
-                if readback.kind(node) == "history-dict":
+        for found in written(readback):
+            call = found.call
+            for node in parts(readback, found.content) if not found.cleaners else ():
+                if readback.kind(node) == "history-dict" and not _may_be_mended(module, node):
                     yield self.at(
                         module,
                         call,

@@ -8,6 +8,7 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engines.composition import changes_directory, entries
 from greenlight.review.engines.config_flow import ConfigFlow
 from greenlight.review.engines.config_values import HOLE
+from greenlight.review.engines.run_stores import RunStores
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
@@ -186,9 +187,14 @@ class RunConfigPath(Rule):
     )
 
     def check(self, subject: Subject) -> Iterator[Finding]:
-        """Yield one finding for each place that opens a run file where there is none."""
+        """Yield one finding for each place that opens or registers run files where there are none."""
         flow = subject.derived(ConfigFlow)
-        if not flow.loads:
+        store = subject.derived(RunStores).store
+        places = {file.path.rpartition("/")[0] for file in subject.runs.values()}
+        if store is not None and store.folder is not None and places and store.folder not in places:
+            message = f"run files are looked for in {store.folder or '.'}, but they stand in {min(places)}"
+            yield self.at(store.module, store.node, message, f"register the files of {min(places)}")
+        if not flow.loads and store is None:
             raise NotApplicable("no run file is opened by the code: Hydra composes it")
         here = set(subject.submission.files)
         moved = {e.module.path for e in subject.derived(entries) if changes_directory(subject, e)}

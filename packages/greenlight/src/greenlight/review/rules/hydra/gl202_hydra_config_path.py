@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.composition import entries
+from greenlight.review.engines.run_stores import RunStores
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.module import argument, has_open_arguments
 from greenlight.review.rule import NotApplicable, Rule
@@ -201,7 +202,7 @@ class HydraConfigPath(Rule):
         if not subject.has("config/config.yaml"):
             return
         for entry in found:
-            if entry.module.path == "src/evaluate.py" or "ConfigStore" in entry.module.text:
+            if entry.module.path == "src/evaluate.py" or subject.derived(RunStores).unclear:
                 continue
             call = entry.decorator
             if not isinstance(call, ast.Call) or has_open_arguments(call):

@@ -149,7 +149,11 @@ class RunFilePackage(Rule):
         own = set(first.data) - {"run_id"}
         read = {a.path[0] for a in flow.accesses.values() if a.path and a.root.composed} & own
         for problem in composition.problems:
-            if problem.kind == "package" and read:
+            store = composition.store
+            if problem.kind == "package" and read and store is not None:
+                text = f"the keys of run files are stored below {group}, but the code reads cfg.{min(read)}"
+                yield self.at(store.module, store.node, text, 'say package="_global_" in the call')
+            elif problem.kind == "package" and read:
                 text = f"the keys of {first.path} end up below {group}, but the code reads cfg.{min(read)}"
                 yield self.on(first, 1, text, edits=self._edits(subject))
 

@@ -8,8 +8,36 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.composition import entries
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import Module
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
+
+
+def _items(module: Module, given: ast.expr | None, depth: int = 4) -> list[ast.expr] | None:
+    """Return the items of a list as far as it is written in the code, lists that are spread in it included."""
+    listed = module.assigned(given) if isinstance(given, ast.Name) else given
+    if isinstance(listed, ast.BinOp) and isinstance(listed.op, ast.Add) and depth:
+        left, right = _items(module, listed.left, depth - 1), _items(module, listed.right, depth - 1)
+        return None if left is None or right is None else left + right
+    if not isinstance(listed, ast.List) or not depth:
+        return None
+    found: list[ast.expr] = []
+    for item in listed.elts:
+        inner = _items(module, item.value, depth - 1) if isinstance(item, ast.Starred) else [item]
+        if inner is None:
+            return None
+        found += inner
+    if isinstance(given, ast.Name):
+        for node in module.nodes:  # a list that grows
+            around = module.parent(node)
+            if not isinstance(node, ast.Name) or node.id != given.id:
+                continue
+            call = module.parent(around) if isinstance(around, ast.Attribute) else None
+            if isinstance(call, ast.Call) and getattr(around, "attr", "") == "append" and len(call.args) == 1:
+                found.append(call.args[0])
+            elif isinstance(around, ast.AugAssign | ast.Attribute):
+                return None
+    return found
 
 
 class OverridesNotPassedOn(Rule):
@@ -168,11 +196,10 @@ class OverridesNotPassedOn(Rule):
         if words & {"overrides", "argv"} or "overrides" in module.imports or "argv" in module.imports:
             return
         for call in module.calls("subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.Popen"):
-            given = call.args[0] if call.args else None
-            listed = module.assigned(given) if isinstance(given, ast.Name) else given
-            if not isinstance(listed, ast.List) or any(isinstance(item, ast.Starred) for item in listed.elts):
+            listed = _items(module, call.args[0] if call.args else None)
+            if listed is None:
                 continue
-            texts = [module.string(item) for item in listed.elts]
+            texts = [module.string(item) for item in listed]
             keys = [text.partition("=")[0] for text in texts if text and "=" in text and text[:1] != "-"]
             if "src.train" in texts and "run" in keys:
                 text = f"the child gets {', '.join(keys)} alone: every other override of the command is dropped"

@@ -11,6 +11,8 @@ from greenlight.review.subject import Subject
 
 _KEYS = frozenset({"run", "run_id", "mode", "results_dir"})
 
+_COMPOSES = ("hydra.initialize", "hydra.initialize_config_dir", "hydra.initialize_config_module")
+
 
 class NoHydra(Rule):
     """Nothing composes the configuration with Hydra."""
@@ -102,8 +104,11 @@ class NoHydra(Rule):
         main, train = subject.module("src/main.py"), subject.module("src/train.py")
         if main is None or train is None:
             raise NotApplicable("src/main.py or src/train.py has no code")
-        if any("hydra" in origin for module in subject.code for origin in module.imports.values()):
-            return
+        for module in subject.code:
+            if any(module.calls("hydra.main", "hydra.compose", *_COMPOSES)):
+                return
+            if any(o.startswith("hydra") and "config_store" not in o for o in module.imports.values()):
+                return
         for module in (main, train):
             calls = [c for c in module.method_calls("add_argument") if c.args]
             options = [c for c in calls if str(module.value(c.args[0])).startswith("--")]

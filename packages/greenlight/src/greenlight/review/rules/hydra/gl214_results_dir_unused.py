@@ -206,7 +206,9 @@ class ResultsDirUnused(Rule):
         strings = [n for n in main.nodes if isinstance(n, ast.Constant) and n.value == "results_dir"]
         indexed = [n for n in strings if isinstance(main.parent(n), ast.Subscript | ast.Call)]
         if len(uses) == len(forwarded) and not indexed:
-            first = next((n for n in train.nodes if isinstance(n, ast.FunctionDef)), train.tree)
+            functions = [n for n in train.nodes if isinstance(n, ast.FunctionDef)]
+            named = [n for n in functions if n.name in ("train", "main", "run")]
+            first = next(iter([*named, *functions]), train.tree)
             entry = next((e.function for e in subject.derived(entries) if e.module is train), first)
             text = "results_dir is accepted, but nothing is ever written there"
             yield self.at(train, entry, text, "write below cfg.results_dir")

@@ -136,6 +136,13 @@ class ParameterReplaced(Rule):
     @staticmethod
     def _is_tensor(network: Network, value: ast.expr) -> bool:
         """Return whether an expression is a tensor that is no parameter, for sure."""
+        if isinstance(value, ast.Name):
+            assigned = network.module.assigned(value)
+            return (
+                assigned is not None
+                and not isinstance(assigned, ast.Name)
+                and ParameterReplaced._is_tensor(network, assigned)
+            )
         if isinstance(value, ast.BinOp):
             return any(
                 own_attribute(side) in network.parameters or ParameterReplaced._is_tensor(network, side)

@@ -6,15 +6,21 @@ import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.aliases import Aliases, Life
+from greenlight.review.engines.checkpoints import Checkpoints
 from greenlight.review.engines.networks import Network, Networks, own_attribute
 from greenlight.review.engines.value_flow import carries, derived_names
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Function, Module, parameters, walk
+from greenlight.review.module import Function, Module, has_open_arguments, parameters, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
 _STOPS = frozenset({"item", "tolist", "numpy", "cpu"})
 _MOVES = frozenset({"to", "cuda"})
+_PLACING = frozenset({"device_map", "quantization_config", "load_in_8bit", "load_in_4bit", "device"})
+_WRAPPING = ("peft.get_peft_model",)
+_LEAVING_IT = ("torch.optim.", "torch.nn.utils.clip_grad", "isinstance")
+_MAKERS = frozenset(f"torch.{name}" for name in ("tensor", "zeros", "ones", "full", "randn", "rand", "arange"))
 
 
 class ModuleLeftOnCpu(Rule):
@@ -79,6 +85,27 @@ class ModuleLeftOnCpu(Rule):
                     probe(hidden)
             """
         },
+        {
+            "src/model.py": """
+            from transformers import AutoModel
+
+            def build(name):
+                model = AutoModel.from_pretrained(name, cache_dir=".cache")
+                model.train()
+                return model.to("cuda")
+            """,
+            "src/train.py": """
+            import torch
+            from src.model import build
+
+            def train(cfg, batches):
+                device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+                model = build(cfg.model.name)
+                for batch in batches:
+                    inputs = {key: value.to(device) for key, value in batch.items()}
+                    model(**inputs).loss.backward()
+            """,
+        },
     )
     invalid = (
         {
@@ -105,49 +132,139 @@ class ModuleLeftOnCpu(Rule):
                     optimizer.step()
             """
         },
+        {
+            "src/model.py": """
+            from transformers import AutoModel
+
+            def build(name):
+                model = AutoModel.from_pretrained(name, cache_dir=".cache")
+                model.train()
+                return model
+            """,
+            "src/train.py": """
+            import torch
+            from src.model import build
+
+            def train(cfg, batches):
+                device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+                model = build(cfg.model.name)
+                for batch in batches:
+                    inputs = {key: value.to(device) for key, value in batch.items()}
+                    model(**inputs).loss.backward()
+            """,
+        },
     )
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Yield one finding for each network."""
         networks = subject.derived(Networks)
-        if not any(network.learns for network in networks):
-            raise NotApplicable("no network of the experiment's own has weights")
+        if not any(network.learns for network in networks) and not subject.derived(Checkpoints).models:
+            raise NotApplicable("no network with weights is made or loaded")
         if not any("cuda" in module.text for module in subject.code):
             return
         for module in subject.code:
             if any("default_device" in (dotted or "") for _, dotted in module._dotted_calls):
                 return
+            if any(isinstance(module.parent(c), ast.withitem) for c in module.calls("torch.device")):
+                return
+        yield from self._pretrained(subject)
+        for module in subject.code:
             for function in module.functions:
                 yield from self._in_function(subject, networks, module, function)
 
     def _in_function(
         self, subject: Subject, networks: Networks, module: Module, function: Function
     ) -> Iterator[Finding]:
-        made: dict[str, tuple[Network, ast.Assign]] = {}
         for node in walk(function):
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                network = networks.built_by(module, node.value)
-                if network is not None and network.learns and module.function_around(node) is function:
-                    made[node.targets[0].id] = (network, node)
-        direct = self._moved(module, function) if made else set()
-        if not direct:
-            return
-        moved = derived_names(module, function, direct, _STOPS) - made.keys()
-        for name, (network, statement) in made.items():
-            call = statement.value
-            stays = isinstance(call, ast.Call) and networks.by_name.get(module.dotted(call.func) or "") is network
-            if not stays or name in direct or self._minds_devices(network, call) or not network.plain:
+            if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
                 continue
-            use = self._use_with(subject, module, function, name, network, moved)
+            call, name = node.value, node.targets[0].id
+            network = networks.built_by(module, call)
+            if network is None or not network.learns or module.function_around(node) is not function:
+                continue
+            stays = isinstance(call, ast.Call) and networks.by_name.get(module.dotted(call.func) or "") is network
+            if not stays or self._minds_devices(network, call) or not network.plain:
+                continue
+            if not self._is_only_made(module, function, name, network):
+                continue
+            use = self._use_with(subject, module, function, name, network)
             if use is not None:
+                where = f"line {use[1].lineno}" if use[0] is module else f"{use[0].path}:{use[1].lineno}"
                 yield self.at(
                     module,
-                    statement,
-                    f"{network.node.name} is made on the CPU and never moved, but line {use.lineno} feeds it "
-                    "tensors of "
-                    "the device",
-                    f"write {name} = {module.source(statement.value)}.to(device)",
+                    node,
+                    f"{network.node.name} is made on the CPU and never moved, but {where} feeds it tensors of the "
+                    "device",
+                    f"write {name} = {module.source(call)}.to(device)",
                 )
+
+    @staticmethod
+    def _is_only_made(module: Module, function: Function, name: str, network: Network) -> bool:
+        """Return whether a name is assigned that network, or None, and nothing else."""
+        for node in walk(function):
+            if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
+                statement = module.parent(node)
+                value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else node
+                empty = value is None or (isinstance(value, ast.Constant) and value.value is None)
+                made = isinstance(value, ast.Call) and module.dotted(value.func) == network.dotted
+                if not empty and not made:
+                    return False
+        return True
+
+    def _pretrained(self, subject: Subject) -> Iterator[Finding]:
+        """Yield each pretrained model that nothing places, where it is fed with tensors of the device."""
+        for one in subject.derived(Checkpoints).models:
+            module, function, statement = one.module, one.module.function_around(one.call), one.module.parent(one.call)
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+            placed = has_open_arguments(one.call) or any(k.arg in _PLACING for k in one.call.keywords)
+            if placed or function is None or not isinstance(target, ast.Name):
+                continue
+            life = subject.derived(Aliases).of(
+                module, function, target.id, same=_WRAPPING, fluent=("train", "eval", "requires_grad_")
+            )
+            if not self._stays(life):
+                continue
+            for other, call in life.calls:
+                around = other.function_around(call)
+                moved = self._on_device(around) if around is not None else set()
+                given = [*call.args, *(k.value for k in call.keywords)]
+                if moved and any(carries(node, moved, _STOPS) for node in given):
+                    yield self.at(
+                        module,
+                        one.call,
+                        f"{target.id} is loaded to the CPU and never moved, but {other.path}:{call.lineno} feeds it "
+                        "tensors of the device",
+                        "move it with .to(device) before it is trained",
+                    )
+                    break
+
+    @staticmethod
+    def _stays(life: Life) -> bool:
+        """Return whether nothing that happens to a module can move it."""
+        return (
+            not life.escapes
+            and not any(_is_moved_inside(module, node) for module, node in life.attributes)
+            and not life.reads(*_MOVES, "load", "add_module", "prepare", "apply", "share_memory", "_apply", "data")
+            and all((to or "").startswith(_LEAVING_IT) for _, _, to in life.given)
+        )
+
+    @staticmethod
+    def _on_device(function: Function) -> set[str]:
+        """Return the names of a function that hold tensors of the device for sure."""
+        found = set()
+        for node in walk(function):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                value: ast.expr = node.value
+                value = value.value if isinstance(value, ast.DictComp) else value
+                if (
+                    isinstance(value, ast.Call)
+                    and isinstance(value.func, ast.Attribute)
+                    and value.func.attr in _MOVES
+                    and (value.func.attr == "cuda" or (value.args and _names_device(value.args[0])))
+                ):
+                    found.add(node.targets[0].id)
+        stored = [n.id for n in walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        return {name for name in found if stored.count(name) == 1}
 
     @staticmethod
     def _moved(module: Module, function: Function) -> set[str]:
@@ -178,34 +295,26 @@ class ModuleLeftOnCpu(Rule):
         return False
 
     def _use_with(
-        self, subject: Subject, module: Module, function: Function, name: str, network: Network, moved: set[str]
-    ) -> ast.Call | None:
-        """Return a call that feeds a network with tensors of the device, unless its name goes elsewhere too."""
-        use = None
-        for node in walk(function):
-            if not (isinstance(node, ast.Name) and node.id == name):
+        self, subject: Subject, module: Module, function: Function, name: str, network: Network
+    ) -> tuple[Module, ast.Call] | None:
+        """Return a call that feeds a network with tensors of the device, unless somebody may move the network."""
+        life = subject.derived(Aliases).of(module, function, name)
+        if not self._stays(life):
+            return None
+        asked = [(home, call, "forward") for home, call in life.calls]
+        for home, node in life.attributes:
+            call = home.parent(node)
+            if isinstance(call, ast.Call) and call.func is node:
+                asked.append((home, call, node.attr))
+        for home, call, word in asked:
+            method, around = network.methods.get(word), home.function_around(call)
+            if method is None or around is None:
                 continue
-            around = module.parent(node)
-            if isinstance(around, ast.Attribute):
-                if around.attr in (*_MOVES, "load", "add_module", "prepare", "apply", "share_memory"):
-                    return None
-                call = module.parent(around)
-                if isinstance(call, ast.Call) and call.func is around and use is None:
-                    method = network.methods.get(around.attr)
-                    if method is not None and self._mixes(subject, module, call, method, network, moved):
-                        use = call
-            elif isinstance(around, ast.Call) and around.func is node:
-                method = network.methods.get("forward")
-                if use is None and method is not None and self._mixes(subject, module, around, method, network, moved):
-                    use = around
-            elif isinstance(around, ast.Assign) and isinstance(node.ctx, ast.Store):
-                if not (isinstance(around.value, ast.Constant) and around.value.value is None):
-                    built = isinstance(around.value, ast.Call) and module.dotted(around.value.func) == network.dotted
-                    if not built:
-                        return None
-            elif not isinstance(around, ast.Compare | ast.If):
-                return None  # handed to someone who may move it
-        return use
+            own = {n.text for n in life.names if n.scope is around}
+            moved = derived_names(home, around, self._moved(home, around), _STOPS) - own
+            if self._mixes(subject, home, call, method, network, moved):
+                return home, call
+        return None
 
     def _mixes(
         self, subject: Subject, module: Module, call: ast.Call, method: Function, network: Network, moved: set[str]
@@ -215,7 +324,8 @@ class ModuleLeftOnCpu(Rule):
         on_device = {
             name
             for name, given in zip(names, call.args, strict=False)
-            if carries(given, moved, _STOPS) and self._stays_tensor(subject, module, given)
+            if _made_there(module, given)
+            or (carries(given, moved, _STOPS) and self._stays_tensor(subject, module, given))
         }
         on_device |= {
             k.arg
@@ -254,3 +364,29 @@ class ModuleLeftOnCpu(Rule):
         words = {n.attr for n in walk(found[1]) if isinstance(n, ast.Attribute)}
         called = {n.func.id for n in walk(found[1]) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
         return not words & _STOPS and not called & {"float", "int"}
+
+
+def _is_moved_inside(module: Module, node: ast.Attribute) -> bool:
+    """Return whether a part of a module is moved: ``model.encoder.to(...)``, or each of ``model.parameters()``."""
+    around = module.parent(node)
+    if isinstance(around, ast.Attribute):
+        return around.attr in _MOVES
+    loop = next((a for a in module.ancestors(node) if isinstance(a, ast.For)), None)
+    if loop is None or not any(n is node for n in walk(loop.iter)):
+        return False
+    return any(isinstance(n, ast.Attribute) and n.attr in _MOVES for n in walk(loop))
+
+
+def _names_device(node: ast.expr) -> bool:
+    """Return whether an argument of ``to`` is the device of the experiment, not that of another tensor or model."""
+    text = ast.unparse(node)
+    return text in ("device", "self.device") or "cuda" in text
+
+
+def _made_there(module: Module, node: ast.expr) -> bool:
+    """Return whether an expression is ``torch.tensor(..., device=device)``."""
+    return (
+        isinstance(node, ast.Call)
+        and module.dotted(node.func) in _MAKERS
+        and any(k.arg == "device" and _names_device(k.value) for k in node.keywords)
+    )

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.aliases import Aliases
 from greenlight.review.engines.networks import Network, Networks
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.module import Function, Module, walk
@@ -27,6 +28,8 @@ _HARMLESS = frozenset(
         "requires_grad_",
     ]
 )
+
+_WITHOUT_OUTPUT = ("torch.optim.", "torch.nn.utils.clip_grad")
 
 
 class OptimizerWithoutGradient(Rule):
@@ -135,7 +138,7 @@ class OptimizerWithoutGradient(Rule):
                 network = self._network(networks, module, function, name)
                 if network is None or not network.plain or self._sets_gradients(network):
                     continue
-                leaving = self._only_numbers(module, function, name, network)
+                leaving = self._only_numbers(subject, module, function, name, network)
                 if leaving is not None:
                     yield self.at(
                         module,
@@ -168,27 +171,19 @@ class OptimizerWithoutGradient(Rule):
             for n in walk(network.node)
         )
 
-    def _only_numbers(self, module: Module, function: Function, name: str, network: Network) -> Function | None:
+    def _only_numbers(
+        self, subject: Subject, module: Module, function: Function, name: str, network: Network
+    ) -> Function | None:
         """Return the method whose numbers are all that is ever taken from a network; None where anything else is."""
-        used: Function | None = None
-        for node in walk(function):
-            if not (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)):
-                continue
-            around = module.parent(node)
-            if isinstance(around, ast.Attribute):
-                if around.attr in _HARMLESS:
-                    continue
-                method = network.methods.get(around.attr)
-            elif isinstance(around, ast.Call) and around.func is node:
-                method = network.methods.get("forward")
-            elif isinstance(around, ast.Compare):
-                continue
-            else:
-                return None
-            if method is None or not self._returns_number(network.module, method):
-                return None
-            used = used or method
-        return used
+        life = subject.derived(Aliases).of(module, function, name)
+        if life.escapes or any(not (to or "").startswith(_WITHOUT_OUTPUT) for _, _, to in life.given):
+            return None
+        asked = ["forward" for _ in life.calls]
+        asked += [node.attr for _, node in life.attributes if node.attr not in _HARMLESS]
+        methods = [network.methods.get(one) for one in asked]
+        if not all(method is not None and self._returns_number(network.module, method) for method in methods):
+            return None
+        return methods[0] if methods else None
 
     @staticmethod
     def _returns_number(module: Module, method: Function) -> bool:

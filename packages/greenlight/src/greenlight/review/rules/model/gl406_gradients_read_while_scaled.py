@@ -41,6 +41,24 @@ class GradientsReadWhileScaled(Rule):
                 return norm
             """
         },
+        {
+            "src/train.py": """
+            import torch
+
+            def advance(model, optimizer, scaler, batches):
+                for batch in batches:
+                    scaler.scale(model(batch)).backward()
+                scaler.unscale_(optimizer)
+                norms = [p.grad.norm() for p in model.parameters()]
+                scaler.step(optimizer)
+                scaler.update()
+
+            def main(model, optimizer, groups):
+                scaler = torch.amp.GradScaler("cuda")
+                for group in groups:
+                    advance(model, optimizer, scaler, group)
+            """
+        },
     )
     invalid = (
         {
@@ -60,6 +78,24 @@ class GradientsReadWhileScaled(Rule):
                 return found
             """
         },
+        {
+            "src/train.py": """
+            import torch
+
+            def advance(model, optimizer, scaler, batches):
+                for batch in batches:
+                    scaler.scale(model(batch)).backward()
+                norms = [p.grad.norm() for p in model.parameters()]
+                scaler.unscale_(optimizer)
+                scaler.step(optimizer)
+                scaler.update()
+
+            def main(model, optimizer, groups):
+                scaler = torch.amp.GradScaler("cuda")
+                for group in groups:
+                    advance(model, optimizer, scaler, group)
+            """
+        },
     )
 
     def check(self, subject: Subject) -> Iterator[Finding]:
@@ -67,16 +103,18 @@ class GradientsReadWhileScaled(Rule):
         if not any(True for module in subject.code for _ in module.calls(*SCALERS)):
             raise NotApplicable("no GradScaler is made")
         for module in subject.code:
+            if "unscale_" not in module.text:
+                continue
             for function in module.functions:
-                for block in _blocks(function):
+                for block in blocks(function):
                     yield from self._in_block(subject, module, block)
 
     def _in_block(self, subject: Subject, module: Module, block: list[ast.stmt]) -> Iterator[Finding]:
-        scaled = next((i for i, s in enumerate(block) if _is_scaled_backward(s)), None)
+        scaled = next((i for i, s in enumerate(block) if is_scaled_backward(s)), None)
         if scaled is None:
             return
         after = block[scaled + 1 :]
-        until = next((i for i, s in enumerate(after) if _calls_method(s, "unscale_")), None)
+        until = next((i for i, s in enumerate(after) if calls_method(s, "unscale_")), None)
         if until is None:
             return
         for statement in after[:until]:
@@ -114,7 +152,8 @@ class GradientsReadWhileScaled(Rule):
         )
 
 
-def _blocks(function: Function) -> Iterator[list[ast.stmt]]:
+def blocks(function: Function) -> Iterator[list[ast.stmt]]:
+    """Yield every list of statements of a function."""
     for node in walk(function):
         for name in ("body", "orelse", "finalbody"):
             block = getattr(node, name, None)
@@ -122,14 +161,17 @@ def _blocks(function: Function) -> Iterator[list[ast.stmt]]:
                 yield block
 
 
-def _calls_method(statement: ast.AST, name: str) -> bool:
+def calls_method(statement: ast.AST, name: str) -> bool:
+    """Return whether a statement calls a method of that name on anything."""
     return any(
         isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == name for n in walk(statement)
     )
 
 
-def _is_scaled_backward(statement: ast.stmt) -> bool:
-    """Return whether a statement is ``scaler.scale(...).backward()``."""
+def is_scaled_backward(statement: ast.stmt) -> bool:
+    """Return whether a statement is ``scaler.scale(...).backward()``, or a loop over micro-batches that ends in it."""
+    if isinstance(statement, ast.For):
+        return not calls_method(statement, "unscale_") and any(is_scaled_backward(s) for s in statement.body)
     if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)):
         return False
     func = statement.value.func

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module, walk
+from greenlight.review.module import Function, Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -78,6 +78,7 @@ class GradientsNeverCleared(Rule):
             raise NotApplicable("no torch optimizer is made")
         if any(self._clears(module) for module in subject.code):
             return
+        yield from self._step_after_loop(subject)
         for module in subject.code:
             for backward in module.method_calls("backward"):
                 loop = next((a for a in module.ancestors(backward) if isinstance(a, ast.For | ast.While)), None)
@@ -97,6 +98,42 @@ class GradientsNeverCleared(Rule):
                             f"call {call.func.value.id}.zero_grad(set_to_none=True) after it",
                         )
                         return
+
+    def _step_after_loop(self, subject: Subject) -> Iterator[Finding]:
+        """Yield a step in a function that sends losses backward and is called again and again."""
+        for module in subject.code:
+            for function in module.functions:
+                backward = [n for n in walk(function) if isinstance(n, ast.Attribute) and n.attr == "backward"]
+                if not backward or not isinstance(module.parent(function), ast.Module):
+                    continue
+                for call in walk(function):
+                    if not (
+                        isinstance(call, ast.Call)
+                        and isinstance(call.func, ast.Attribute)
+                        and call.func.attr == "step"
+                        and isinstance(call.func.value, ast.Name)
+                        and "opt" in call.func.value.id.lower()
+                    ):
+                        continue
+                    if self._is_in_loop(module, call) or not self._is_repeated(subject, module, function):
+                        continue
+                    yield self.at(
+                        module,
+                        call,
+                        f"{function.name} is called in a loop, {call.func.value.id}.step() follows backward(), and "
+                        "zero_grad() is called nowhere",
+                        f"call {call.func.value.id}.zero_grad(set_to_none=True) after it",
+                    )
+                    return
+
+    @staticmethod
+    def _is_in_loop(module: Module, node: ast.AST) -> bool:
+        return any(isinstance(a, ast.For | ast.While) for a in module.ancestors(node))
+
+    def _is_repeated(self, subject: Subject, module: Module, function: Function) -> bool:
+        """Return whether some call of a function stands in a loop."""
+        name = f"{module.name}.{function.name}"
+        return any(self._is_in_loop(other, call) for other in subject.code for call in other.calls(name))
 
     @staticmethod
     def _clears(module: Module) -> bool:

@@ -9,7 +9,7 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.module import Module, walk
 from greenlight.review.rule import Rule
-from greenlight.review.rules.model.gl406_gradients_read_while_scaled import _blocks
+from greenlight.review.rules.model.gl406_gradients_read_while_scaled import blocks
 from greenlight.review.subject import Subject
 
 
@@ -53,8 +53,10 @@ class GradientsClearedBeforeStep(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Yield one finding for each block."""
         for module in subject.code:
+            if "zero_grad" not in module.text or "backward" not in module.text:
+                continue
             for function in module.functions:
-                for block in _blocks(function):
+                for block in blocks(function):
                     yield from self._in_block(module, block)
 
     def _in_block(self, module: Module, block: list[ast.stmt]) -> Iterator[Finding]:

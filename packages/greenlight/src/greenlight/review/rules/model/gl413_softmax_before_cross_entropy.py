@@ -19,6 +19,10 @@ _LOSSES = {
     "torch.nn.BCEWithLogitsLoss": "sigmoid",
 }
 
+_RESHAPING = frozenset(
+    ["flatten", "view", "reshape", "transpose", "permute", "squeeze", "unsqueeze", "contiguous", "float", "to"]
+)
+
 
 class SoftmaxBeforeCrossEntropy(Rule):
     """Softmax (or sigmoid) is applied twice: once in the code, once inside of the loss."""
@@ -87,10 +91,7 @@ class SoftmaxBeforeCrossEntropy(Rule):
                 wrong = self._wants_logits(module, node.func)
                 if wrong is None:
                     continue
-                before = node.args[0]
-                if isinstance(before, ast.Name):
-                    assigned = module.assigned(before)
-                    before = assigned if assigned is not None else before
+                before = self._origin(module, node.args[0])
                 if self._is_call_of(module, before, wrong):
                     yield self.at(
                         module,
@@ -99,6 +100,20 @@ class SoftmaxBeforeCrossEntropy(Rule):
                         f"{module.source(before)}",
                         f"give it the logits, without {wrong}",
                     )
+
+    @staticmethod
+    def _origin(module: Module, node: ast.expr) -> ast.expr:
+        """Return what a tensor is before it was only reshaped, cut or given a name."""
+        for _ in range(12):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _RESHAPING:
+                node = node.func.value
+            elif isinstance(node, ast.Subscript):
+                node = node.value
+            elif isinstance(node, ast.Name) and (assigned := module.assigned(node)) is not None:
+                node = assigned
+            else:
+                break
+        return node
 
     @staticmethod
     def _wants_logits(module: Module, func: ast.expr) -> str | None:

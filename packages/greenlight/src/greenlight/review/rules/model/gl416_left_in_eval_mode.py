@@ -6,10 +6,14 @@ import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.aliases import Aliases
+from greenlight.review.engines.flow import Flow
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.module import Function, Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
+
+_QUIET = ("torch.optim.", "torch.nn.utils.", "torch.save")
 
 
 class LeftInEvalMode(Rule):
@@ -54,6 +58,52 @@ class LeftInEvalMode(Rule):
                 score(model, held_out)
             """
         },
+        {
+            "src/train.py": """
+            import torch
+
+            def accuracy(model, rows):
+                model.eval()
+                return sum(model(row) for row in rows)
+
+            def advance(model, optimizer, batch):
+                model(batch).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+
+            def train(model, batches, held_out):
+                optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                model.train()
+                for step, batch in enumerate(batches):
+                    advance(model, optimizer, batch)
+                    if step % 100 == 0:
+                        print(accuracy(model, held_out))
+                        model.train()
+            """
+        },
+        {
+            "src/train.py": """
+            import torch
+
+            def accuracy(model, rows):
+                model.eval()
+                return sum(model(row) for row in rows)
+
+            def advance(model, optimizer, batch):
+                model(batch).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+
+            def train(model, batches, held_out):
+                optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                model.train()
+                for step, batch in enumerate(batches):
+                    advance(model, optimizer, batch)
+                    if step % 100 == 0:
+                        print(accuracy(model, held_out))
+                        break
+            """
+        },
     )
     invalid = (
         {
@@ -68,15 +118,97 @@ class LeftInEvalMode(Rule):
                     score(model, held_out)
             """
         },
+        {
+            "src/train.py": """
+            import torch
+
+            def accuracy(model, rows):
+                model.eval()
+                return sum(model(row) for row in rows)
+
+            def advance(model, optimizer, batch):
+                model(batch).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+
+            def train(model, batches, held_out):
+                optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                model.train()
+                for step, batch in enumerate(batches):
+                    advance(model, optimizer, batch)
+                    if step % 100 == 0:
+                        print(accuracy(model, held_out))
+                        print(step)
+            """
+        },
     )
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Yield one finding for each loop."""
         if not any(True for module in subject.code for _ in module.method_calls("eval")):
             raise NotApplicable("no model is put into eval mode")
+        found = False
         for module in subject.code:
             for function in module.functions:
-                yield from self._in_function(subject, module, function)
+                for finding in self._in_function(subject, module, function):
+                    found = True
+                    yield finding
+        if not found:
+            yield from self._over_functions(subject)
+
+    def _over_functions(self, subject: Subject) -> Iterator[Finding]:
+        """Yield where a function that the training loop calls leaves the trained model in eval mode."""
+        flow = subject.derived(Flow)
+        for module in subject.code:
+            for call in module.calls("torch.optim.*"):
+                function, name = module.function_around(call), _optimized(call)
+                if function is None or name is None:
+                    continue
+                life = subject.derived(Aliases).of(module, function, name)
+                back = life.reads("train", "training")
+                switched = [(home, node) for home, node in life.reads("eval") if _is_bare_call(home, node)]
+                if not switched or life.escapes or any(not (to or "").startswith(_QUIET) for _, _, to in life.given):
+                    continue
+                for loop in walk(function):
+                    if not isinstance(loop, ast.While | ast.For):
+                        continue
+                    inside = _reached(flow, module, loop)
+                    if not any(isinstance(n, ast.Attribute) and n.attr == "backward" for n in inside):
+                        continue
+                    if any(node in inside for _, node in back):
+                        continue
+                    late = next(
+                        (
+                            (home, node)
+                            for home, node in switched
+                            if node in inside and self._comes_back(flow, module, loop, node)
+                        ),
+                        None,
+                    )
+                    if late is not None:
+                        yield self.at(
+                            late[0],
+                            late[1],
+                            f"{late[0].source(late[1])}() is reached from the training loop "
+                            f"({module.path}:{loop.lineno}), "
+                            "and nothing in the loop calls train()",
+                            "remember model.training and restore it, or call train() before the next batch",
+                        )
+                        return
+
+    @staticmethod
+    def _comes_back(flow: Flow, module: Module, loop: ast.AST, node: ast.AST) -> bool:
+        """Return whether the loop may go on after a statement of it that leads to a node."""
+        for call in walk(loop):
+            if isinstance(call, ast.Call) and (node is call.func or node in _reached(flow, module, call)):
+                around: ast.AST = call
+                stays = True
+                while around is not loop and stays:
+                    stays = not any(isinstance(n, ast.Return | ast.Break | ast.Raise) for n in _after(module, around))
+                    around = module.parent(around) or loop
+                if stays:
+                    return True
+        return False
 
     def _in_function(self, subject: Subject, module: Module, function: Function) -> Iterator[Finding]:
         for loop in walk(function):
@@ -138,3 +270,33 @@ def _after(module: Module, node: ast.AST) -> Iterator[ast.AST]:
     block = getattr(around, "body", [])
     if isinstance(block, list) and statement in block:
         yield from block[block.index(statement) + 1 :]
+
+
+def _optimized(call: ast.Call) -> str | None:
+    """Return the name whose parameters an optimizer is made over."""
+    first = call.args[0] if call.args else next((k.value for k in call.keywords if k.arg == "params"), None)
+    for node in walk(first) if first is not None else ():
+        if isinstance(node, ast.Attribute) and node.attr in ("parameters", "named_parameters"):
+            return node.value.id if isinstance(node.value, ast.Name) else None
+    return None
+
+
+def _is_bare_call(module: Module, node: ast.Attribute) -> bool:
+    call = module.parent(node)
+    return isinstance(call, ast.Call) and call.func is node and not call.args and not call.keywords
+
+
+def _reached(flow: Flow, module: Module, loop: ast.AST) -> set[ast.AST]:
+    """Return the nodes of a loop and of every function of the experiment that it calls, directly or not."""
+    found: set[ast.AST] = set()
+    waiting: list[tuple[Module, ast.AST]] = [(module, loop)]
+    entered: set[ast.AST] = set()
+    while waiting:
+        home, part = waiting.pop()
+        for node in walk(part):
+            found.add(node)
+            target = flow.target(home, node) if isinstance(node, ast.Call) else None
+            if target is not None and target[1] not in entered:
+                entered.add(target[1])
+                waiting.append(target)
+    return found

@@ -6,13 +6,15 @@ import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.aliases import Aliases
 from greenlight.review.engines.checkpoints import Checkpoints
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import UNKNOWN, Function, Module, argument, walk
+from greenlight.review.module import UNKNOWN, Module, argument
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
 _MAPS = frozenset({"auto", "balanced", "balanced_low_0", "sequential"})
+_WRAPPING = ("peft.get_peft_model", "peft.prepare_model_for_kbit_training")
 
 
 class MovedAfterDeviceMap(Rule):
@@ -95,9 +97,15 @@ class MovedAfterDeviceMap(Rule):
             target = statement.targets[0]
             if not isinstance(target, ast.Name):
                 continue
-            moves = list(self._moves(one.module, function, target.id, statement.lineno))
-            found: list[tuple[Module, ast.Call]] = [(one.module, move) for move in moves]
-            found = found or self._after_return(subject, one.module, function, target.id)
+            life = subject.derived(Aliases).of(
+                one.module, function, target.id, same=_WRAPPING, fluent=("eval", "train", "requires_grad_")
+            )
+            found = [
+                (module, move)
+                for module, node in life.reads("to", "cuda")
+                if (move := self._move(module, node)) is not None
+                and (module is not one.module or move.lineno > statement.lineno)
+            ]
             for module, move in found[:1]:
                 yield self.at(
                     module,
@@ -107,43 +115,13 @@ class MovedAfterDeviceMap(Rule):
                     "leave out device_map, or leave out the move",
                 )
 
-    def _after_return(
-        self, subject: Subject, module: Module, function: Function, name: str
-    ) -> list[tuple[Module, ast.Call]]:
-        """Return the moves of what a function returns, where it is called."""
-        returns = [n for n in walk(function) if isinstance(n, ast.Return)]
-        if len(returns) != 1 or not isinstance(module.parent(function), ast.Module):
-            return []
-        value = returns[0].value
-        items = value.elts if isinstance(value, ast.Tuple) else [value]
-        position = next((i for i, v in enumerate(items) if isinstance(v, ast.Name) and v.id == name), None)
-        if position is None:
-            return []
-        found = []
-        for other in subject.code:
-            for call in other.calls(f"{module.name}.{function.name}"):
-                statement, around = other.parent(call), other.function_around(call)
-                if not isinstance(statement, ast.Assign) or around is None:
-                    continue
-                target: ast.expr | None = statement.targets[0]
-                if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-                    target = target.elts[position] if position < len(target.elts) else None
-                if isinstance(target, ast.Name):
-                    found += [(other, m) for m in self._moves(other, around, target.id, statement.lineno)]
-        return found
-
     @staticmethod
-    def _moves(module: Module, function: Function, name: str, line: int) -> Iterator[ast.Call]:
-        for node in walk(function):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr in ("to", "cuda")
-                and isinstance(node.func.value, ast.Name)
-                and node.func.value.id == name
-                and node.lineno > line
-                and not any(isinstance(a, ast.If) for a in module.ancestors(node))
-            ):
-                given = ast.unparse(node.args[0]) if node.args else ""
-                if node.func.attr == "cuda" or "device" in given or "cuda" in given:
-                    yield node
+    def _move(module: Module, node: ast.Attribute) -> ast.Call | None:
+        """Return the call that moves to a device whatever happens."""
+        call = module.parent(node)
+        if not isinstance(call, ast.Call) or call.func is not node:
+            return None
+        if any(isinstance(a, ast.If | ast.IfExp | ast.ExceptHandler) for a in module.ancestors(call)):
+            return None
+        given = ast.unparse(call.args[0]) if call.args else ""
+        return call if node.attr == "cuda" or "device" in given or "cuda" in given else None

@@ -9,7 +9,7 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engines.checkpoints import GATED, Checkpoints
 from greenlight.review.engines.run_values import RunValues
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import argument
+from greenlight.review.module import Module, argument
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -59,7 +59,7 @@ class HalfAdaptedMlp(Rule):
         if not calls:
             raise NotApplicable("no LoraConfig is made")
         families = subject.derived(Checkpoints).families
-        if not families or not families <= GATED:
+        if not families & GATED or not families <= GATED | {None}:
             return
         values = subject.derived(RunValues)
         for module, call in calls:
@@ -69,7 +69,7 @@ class HalfAdaptedMlp(Rule):
                     continue
                 names = set(listed)
                 if names >= _ATTENTION | {"up_proj", "down_proj"} and not any("gate" in name for name in names):
-                    where: ast.AST = node if node is not None else call
+                    where: ast.AST = _list_of(module, node) if node is not None else call
                     yield self.at(
                         module,
                         where,
@@ -78,3 +78,10 @@ class HalfAdaptedMlp(Rule):
                         confidence="likely",
                     )
                     break
+
+
+def _list_of(module: Module, node: ast.expr) -> ast.expr:
+    """Return where the names are listed, through ``list(...)`` and a constant."""
+    if isinstance(node, ast.Call) and len(node.args) == 1:
+        node = node.args[0]
+    return module.assigned(node) or node if isinstance(node, ast.Name) else node

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -57,11 +57,16 @@ class NoSeed(Rule):
             raise NotApplicable("src/train.py has no training loop of torch's")
         if any(module.error is not None or self._seeds(module) for module in subject.modules.values()):
             return
-        yield self.at(train, optimizers[0], "training starts from random weights and data, and no file sets a seed")
+        yield self.at(
+            train, optimizers[0], "training starts from random weights and data, and no file sets a seed for it"
+        )
 
     @staticmethod
     def _seeds(module: Module) -> bool:
+        searching = {n for call in module.calls("optuna.*") for k in call.keywords for n in walk(k)}
         for node in module.nodes:
+            if node in searching:
+                continue  # the seed of a search is none of training
             words: list[str | None] = []
             if isinstance(node, ast.Name):
                 words = [node.id]

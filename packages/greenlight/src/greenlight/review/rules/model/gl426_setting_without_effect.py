@@ -9,7 +9,7 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engines.networks import own_attribute
 from greenlight.review.engines.run_values import RunValues
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module, walk
+from greenlight.review.module import Module, parameters, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -82,6 +82,15 @@ class SettingWithoutEffect(Rule):
                     if name is None or name in read or name in seen or own_attribute(value) is not None:
                         continue
                     path = values.path(module, value) or ()
+                    if isinstance(value, ast.Name) and len(path) > 1 and self._is_only_kept(module, owner, value):
+                        seen.add(name)
+                        yield self.at(
+                            module,
+                            node,
+                            f"self.{name} keeps {'.'.join(path)} and is never read: the setting has no effect on "
+                            f"{owner.name}",
+                            f"use self.{name} in {owner.name}, or remove the parameter {value.id}",
+                        )
                     if isinstance(value, ast.Attribute) and len(path) > 1 and self._only_here(subject, value):
                         seen.add(name)
                         yield self.at(
@@ -90,6 +99,15 @@ class SettingWithoutEffect(Rule):
                             f"self.{name} is set from {module.source(value)} and never read: the setting has no effect",
                             f"use self.{name} in {owner.name}, or remove the setting",
                         )
+
+    @staticmethod
+    def _is_only_kept(module: Module, owner: ast.ClassDef, value: ast.Name) -> bool:
+        """Return whether a parameter of a constructor is assigned to an attribute and used for nothing else."""
+        method = module.function_around(value)
+        if method is None or method.name != "__init__" or module.parent(method) is not owner:
+            return False
+        uses = [n for n in walk(method) if isinstance(n, ast.Name) and n.id == value.id]
+        return len(uses) == 1 and value.id in {a.arg for a in parameters(method)}
 
     @staticmethod
     def _only_here(subject: Subject, value: ast.Attribute) -> bool:

@@ -72,11 +72,11 @@ class BackwardWithoutGraph(Rule):
                 if not isinstance(call.func, ast.Attribute) or module.dotted(call.func) is not None:
                     continue
                 value: ast.AST | None = call.func.value
-                name = module.source(call.func.value)
                 if isinstance(value, ast.Name):
                     value = module.assigned(value)
                 reason = self._reason(module, value) or self._under_no_grad(module, call, value)
                 if reason is not None:
+                    name = module.source(call.func.value)
                     yield self.at(module, call, f"{name} has no graph to go backward through: {reason}")
 
     @staticmethod

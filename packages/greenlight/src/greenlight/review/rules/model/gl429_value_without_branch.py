@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.run_values import RunValues
+from greenlight.review.engines.value_flow import statements_of
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import UNKNOWN, Module
+from greenlight.review.module import UNKNOWN, Module, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 from greenlight.review.yaml_file import KeyPath
@@ -51,6 +52,23 @@ class ValueWithoutBranch(Rule):
             """,
             "config/runs/a.yaml": "model:\n  type: anything\n",
         },
+        {
+            "src/model.py": """
+            def schedule(section):
+                if section.type == "linear":
+                    return lambda share: 1.0 - share
+                if section.type == "constant":
+                    return lambda share: 1.0
+                raise ValueError(section.type)
+            """,
+            "src/train.py": """
+            from src.model import schedule
+
+            def train(cfg):
+                return schedule(cfg.scheduler)
+            """,
+            "config/runs/a.yaml": "scheduler: {type: constant}\n",
+        },
     )
     invalid = (
         {
@@ -64,6 +82,23 @@ class ValueWithoutBranch(Rule):
                     raise ValueError(f"unknown model {cfg.model.type}")
             """,
             "config/runs/a.yaml": "model:\n  type: transformer\n",
+        },
+        {
+            "src/model.py": """
+            def schedule(section):
+                if section.type == "linear":
+                    return lambda share: 1.0 - share
+                if section.type == "constant":
+                    return lambda share: 1.0
+                raise ValueError(section.type)
+            """,
+            "src/train.py": """
+            from src.model import schedule
+
+            def train(cfg):
+                return schedule(cfg.scheduler)
+            """,
+            "config/runs/a.yaml": "scheduler: {type: cosine}\n",
         },
     )
 
@@ -82,6 +117,9 @@ class ValueWithoutBranch(Rule):
                     isinstance(a, ast.If | ast.Try | ast.For | ast.While | ast.With) for a in module.ancestors(node)
                 ):
                     continue  # another condition may keep a run away from here
+                before = statements_of(module, node)
+                if any(isinstance(n, ast.Return) for s in before[: before.index(node)] for n in walk(s)):
+                    continue
                 found = self._choice(module, node, values)
                 if found is None:
                     continue
@@ -102,6 +140,14 @@ class ValueWithoutBranch(Rule):
                         + ", ".join(sorted(names)),
                         f"implement {value!r} there, or name one of {', '.join(sorted(names))}",
                     )
+
+    @staticmethod
+    def _after(module: Module, node: ast.If) -> list[ast.stmt]:
+        """Return what follows where the branch of an ``if`` always leaves the function."""
+        block = statements_of(module, node)
+        if not isinstance(node.body[-1], ast.Return | ast.Raise):
+            return []
+        return block[block.index(node) + 1 :]
 
     @staticmethod
     def _choice(module: Module, node: ast.If, values: RunValues) -> tuple[KeyPath, str, set[str], int] | None:
@@ -133,9 +179,10 @@ class ValueWithoutBranch(Rule):
             if not isinstance(listed, list | tuple | set | frozenset) or not all(isinstance(g, str) for g in listed):
                 return None
             names |= set(listed)
-            if len(current.orelse) != 1:
+            following = current.orelse or ValueWithoutBranch._after(module, current)
+            if len(current.orelse) > 1 or not following:
                 return None
-            current = current.orelse[0]
+            current = following[0]
         if isinstance(current, ast.Raise) and len(paths) == 1:
             path, lowered = paths.pop()
             return path, lowered, names, current.lineno

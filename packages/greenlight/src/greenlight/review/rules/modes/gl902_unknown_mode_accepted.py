@@ -38,6 +38,10 @@ def _strings(node: ast.AST) -> set[str]:
     return {n.value for n in walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
 
+def _strings_of(statements: list[ast.stmt]) -> set[str]:
+    return set().union(*(_strings(statement) for statement in statements))
+
+
 def _exits(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and ast.unparse(node.func) in ("sys.exit", "exit", "quit", "parser.error")
 
@@ -238,7 +242,7 @@ class UnknownModeAccepted(Rule):
                 "Literal" in o or "Enum" in o or "pydantic" in o or "argparse" in o for o in module.imports.values()
             ):
                 return
-        both = [c for c in chains if "full" in _strings(c[1])]
+        both = [c for c in chains if "full" in _strings(c[1]) or "online" in _strings_of(c[1].orelse)]
         for module, node in both[:1]:
             text = "a mode other than trial and full is accepted without an error"
             yield self.at(module, node.test, text, "add else: raise ValueError that names trial and full")

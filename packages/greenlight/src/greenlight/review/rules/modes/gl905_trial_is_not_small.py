@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import Any
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.config_events import Write
 from greenlight.review.engines.config_flow import ConfigFlow
+from greenlight.review.engines.config_values import dotted_key
+from greenlight.review.engines.trial_settings import TrialSettings
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.module import Module, walk
 from greenlight.review.rule import NotApplicable, Rule
@@ -61,6 +65,10 @@ def _is_about_tracking(module: Module, statement: ast.stmt) -> bool:
         target = module.source(statement.targets[0]).replace("'", '"')
         return target.endswith(("wandb.mode", "n_trials", '["WANDB_MODE"]', '["n_trials"]', "wandb.enabled"))
     return False
+
+
+def _shown(keys: dict[tuple[str, ...], Any]) -> str:
+    return ", ".join(f"{dotted_key(path)} is {'null' if value is None else value}" for path, value in keys.items())
 
 
 class TrialIsNotSmall(Rule):
@@ -233,6 +241,25 @@ class TrialIsNotSmall(Rule):
     )
 
     def check(self, subject: Subject) -> Iterator[Finding]:
+        """Yield a finding where a trial leaves the training or the evaluation as long as it is."""
+        settings = subject.derived(TrialSettings)
+        place = settings.place
+        told = list(self._left(settings, place)) if settings.known and place is not None else []
+        yield from told or self._about_tracking_alone(subject)
+
+    def _left(self, settings: TrialSettings, place: Write) -> Iterator[Finding]:
+        length = {**settings.epochs, **settings.steps}
+        if length and not (settings.sets_epochs or settings.sets_steps or settings.sets_others):
+            text = f"with mode=trial the training is as long as with mode=full: {_shown(length)}"
+            yield self.at(place.module, place.node, text)
+        elif settings.steps and settings.sets_epochs and not (settings.sets_steps or settings.sets_others):
+            text = f"with mode=trial a whole epoch is trained: {_shown(settings.steps)} as with mode=full"
+            yield self.at(place.module, place.node, text, "set the number of steps to 1 or 2 in a trial")
+        if settings.questions and not (settings.sets_questions or settings.sets_others):
+            text = f"with mode=trial everything is evaluated: {_shown(settings.questions)} as with mode=full"
+            yield self.at(place.module, place.node, text, "evaluate a few examples in a trial")
+
+    def _about_tracking_alone(self, subject: Subject) -> Iterator[Finding]:
         """Yield a finding where every use of the trial mode is about tracking or the search."""
         flow = subject.derived(ConfigFlow)
         if not flow.known or any(module.error is not None for module in subject.code):

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
+from greenlight.review.engines.config_events import Call
 from greenlight.review.engines.config_flow import ConfigFlow
-from greenlight.review.engines.config_machine import Call
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.module import argument
 from greenlight.review.rule import NotApplicable, Rule

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.config_flow import ConfigFlow
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import Module
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
+
+
+def _is_idle(subject: Subject, module: Module) -> bool:
+    """Return whether all that a file says about the mode stands in functions that nothing refers to."""
+    for node in module.nodes:
+        about = (isinstance(node, ast.Constant) and node.value == "trial") or (
+            isinstance(node, ast.Attribute) and node.attr == "mode" and getattr(node.value, "attr", "") != "wandb"
+        )
+        if not about:
+            continue
+        function = module.function_around(node)
+        if function is None:
+            if isinstance(module.statement(node), ast.Assign | ast.AnnAssign):
+                continue  # a constant such as MODES
+            return False
+        if function.decorator_list or not isinstance(module.parent(function), ast.Module):
+            return False
+        for other in subject.code:
+            for name in other.nodes:
+                if function.name in (getattr(name, "id", ""), getattr(name, "attr", "")):
+                    return False
+    return True
 
 
 class ModeIsIgnored(Rule):
@@ -127,8 +151,9 @@ class ModeIsIgnored(Rule):
         if main is None or train is None or config is None or "mode" not in config.data:
             raise NotApplicable("main.py, train.py or the key mode is missing")
         flow = subject.derived(ConfigFlow)
-        if not flow.known or flow.gave_up or flow.is_read(("mode",)) or "${mode}" in config.text:
+        if not flow.known or flow.gave_up or not flow.followed or flow.is_read(("mode",)) or "${mode}" in config.text:
             return
-        if any("trial" in m.text or "cfg.mode" in m.text for m in subject.code if m.path != "src/evaluate.py"):
-            return
+        for module in subject.code:
+            if module.error is not None or (module.path != "src/evaluate.py" and not _is_idle(subject, module)):
+                return
         yield self.on(config, config.line("mode"), "mode is accepted and read by no line of code")

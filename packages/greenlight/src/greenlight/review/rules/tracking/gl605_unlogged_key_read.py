@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.metrics import Metrics
-from greenlight.review.engines.readback import Readback
+from greenlight.review.engines.readback import HISTORIES, Readback
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module, walk
+from greenlight.review.module import Module, argument, walk
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -40,7 +41,7 @@ def _reads(readback: Readback, module: Module) -> Iterator[_Read]:
     for node in module.nodes:
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             kind = readback.kind(node.value)
-            place = "history" if kind == "history" else "summary" if readback.is_summary(node.value) else None
+            place = "history" if kind in HISTORIES else "summary" if readback.is_summary(node.value) else None
             if place is None or (renamed and place == "history"):
                 continue
             given = module.value(node.slice)
@@ -99,6 +100,10 @@ def _tested(module: Module, name: ast.Name) -> bool:
     )
 
 
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
 def _in_try(module: Module, node: ast.AST) -> bool:
     return any(isinstance(a, ast.Try) for a in module.ancestors(node))
 
@@ -127,6 +132,25 @@ class UnloggedKeyRead(Rule):
             def train(cfg, epochs):
                 run = wandb.init(id=cfg.run_id, project=cfg.wandb.project)
                 for loss, accuracy in epochs:
+                    run.log({"loss": loss, "val/acc": accuracy})
+        """,
+            "src/evaluate.py": """
+            import wandb
+
+            def curve(path, axes):
+                history = wandb.Api().run(path).history(samples=100000)
+                for name in ("accuracy", "val/acc"):
+                    if name in history.columns:
+                        axes.plot(history[name])
+        """,
+        },
+        {
+            "src/train.py": """
+            import wandb
+
+            def train(cfg, epochs):
+                run = wandb.init(id=cfg.run_id, project=cfg.wandb.project)
+                for loss, accuracy in epochs:
                     run.log({"loss": loss, **{f"val/{name}": value for name, value in accuracy.items()}})
                 run.summary["best_accuracy"] = 0.9
         """,
@@ -143,6 +167,24 @@ class UnloggedKeyRead(Rule):
         },
     )
     invalid = (
+        {
+            "src/train.py": """
+            import wandb
+
+            def train(cfg, epochs):
+                run = wandb.init(id=cfg.run_id, project=cfg.wandb.project)
+                for loss, accuracy in epochs:
+                    run.log({"loss": loss, "val/acc": accuracy})
+        """,
+            "src/evaluate.py": """
+            import wandb
+
+            def curve(path, axes):
+                history = wandb.Api().run(path).history(samples=100000)
+                if "val_acc" in history.columns:
+                    axes.plot(history["val_acc"])
+        """,
+        },
         {
             "src/train.py": """
             import wandb
@@ -206,3 +248,31 @@ class UnloggedKeyRead(Rule):
                 else f"log {read.names[0]!r} in src/train.py, or drop it here",
                 severity=Severity.BLOCKER if read.effect else Severity.MAJOR,
             )
+        yield from self._asked_for(metrics, module)
+
+    def _asked_for(self, metrics: Metrics, module: Module) -> Iterator[Finding]:
+        """Yield the columns that are asked for under another spelling than training logs them."""
+        if any(True for _ in module.method_calls("rename", "replace", "sub", "translate", "set_axis")):
+            return  # names are made over
+        if any(module.value(argument(c, "sep", 0)) == "/" for c in module.method_calls("split", "rsplit", "partition")):
+            return
+        texts = {n.value for n in module.nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        spelt = {_letters(key.name): key.name for key in metrics.logged if "{}" not in key.name}
+        for node in module.nodes:
+            if not (isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.In)):
+                continue
+            place = node.comparators[0]
+            if isinstance(place, ast.Attribute) and place.attr == "columns":
+                place = place.value
+            name = module.value(node.left)
+            if metrics.readback.kind(place) not in HISTORIES or not isinstance(name, str):
+                continue
+            near = spelt.get(_letters(name))
+            if near is not None and near not in texts and not metrics.may_be_logged(name):
+                yield self.at(
+                    module,
+                    node,
+                    f"evaluate.py asks whether the history has {name!r}; training logs {near!r}, so it never has",
+                    f"use one name in both files: {near!r}",
+                )
+                return

@@ -11,6 +11,8 @@ from greenlight.review.finding import Finding, Severity
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
+_BEST = re.compile(r"(^|[_/.\s-])(best|max|maximum|min|minimum|peak|highest|lowest|top)([_/.\s\d-]|$)|best")
+
 
 class NoBestValue(Rule):
     """A metric is measured again and again, yet the summary has only its final value and no best one."""
@@ -74,7 +76,7 @@ class NoBestValue(Rule):
             return
         final = [key for key in metrics.summarised if re.search(r"(^|[_/.\s-])(final|last)", key.name.lower())]
         names = [key.name.lower() for key in (*metrics.summarised, *metrics.logged)]
-        if not final or any(re.search(r"best|max|min|peak|highest|lowest|top", name) for name in names):
+        if not final or any(_BEST.search(name) for name in names):
             return
         if any(True for m in metrics.training.modules for _ in m.method_calls("define_metric")):
             return

@@ -23,14 +23,20 @@ _OFF = frozenset({"disabled", "offline", "dryrun", "trial", "WANDB_MODE", "WANDB
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def _may_be_off(flow: Flow, place: Place, reached: list[tuple[Module, ast.AST]]) -> bool:
-    """Return whether anything on the way to a trial can be what keeps it out of W&B."""
-    for _, function in reached[1:]:
+def _may_be_off(flow: Flow, place: Place, reached: list[tuple[Module, ast.AST]], init: ast.AST) -> bool:
+    """Return whether anything on the way to a run's start in a trial can be what keeps it out of W&B."""
+    for where, function in reached[1:]:
+        if not any(node is init for _, body in flow.reached(where, function) for node in walk(body)):
+            continue
         if isinstance(function, _FUNCTIONS) and any(_SWITCH.search(a.arg.lower()) for a in parameters(function)):
             return True
     module, objective = reached[0]
-    if any(isinstance(n, ast.Constant) and n.value in _OFF and not _compared(module, n) for n in walk(objective)):
-        return True
+    for where, function in reached:
+        for n in walk(function):
+            if not (isinstance(n, ast.Constant) and n.value in _OFF) or _compared(where, n):
+                continue
+            if function is objective or not _only_in_trial_mode(where, n):
+                return True
     for node in walk(objective):
         # A switch handed on: fit(cfg, False), fit(cfg, track=False), fit(cfg, trial).
         if isinstance(node, ast.Call) and flow.target(module, node) is not None:
@@ -159,11 +165,11 @@ class TrialsAreTracked(Rule):
             raise NotApplicable("there is no Optuna search")
         for place, module, objective in training.objectives:
             reached = training.flow.reached(module, objective)
-            if _may_be_off(training.flow, place, reached):
-                continue
             inside = {id(node) for _, function in reached for node in walk(function)}
             started = next((p for p in training.inits if id(p.node) in inside), None)
             if started is None or _is_conditional_on_trial(started):
+                continue
+            if _may_be_off(training.flow, place, reached, started.node):
                 continue
             yield self.at(
                 started.module,

@@ -73,6 +73,7 @@ class RerunAppends(Rule):
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Yield what is wrong."""
+        subject.require_whole()
         training = subject.derived(Training)
         if not training.is_seen or any(words(m) & _CHECKPOINT or _SAVED.search(m.text) for m in training.modules):
             return

@@ -29,6 +29,20 @@ def _only_shown(module: Module, node: ast.AST) -> bool:
     return False
 
 
+def _drops(training: Training, module: Module, node: ast.AST) -> list[tuple[Module, ast.AST]] | None:
+    """Return where a value is dropped: it is only printed, or its function's every call is printed or dropped."""
+    if _only_shown(module, node):
+        return [(module, node)]
+    function = module.function_around(node)
+    if not isinstance(module.statement(node), ast.Return) or function is None:
+        return None
+    calls = training.flow.calls_of(function)
+    if not calls or not training.flow.is_only_called(module, function):
+        return None
+    dropped = all(isinstance(where.parent(call), ast.Expr) or _only_shown(where, call) for where, call in calls)
+    return [(where, call) for where, call in calls] if dropped else None
+
+
 def _handed_on(module: Module, study: ast.Name) -> bool:
     """Return whether a study is returned, stored or given to a call."""
     scope = module.scope(study)
@@ -79,6 +93,20 @@ class SearchWithoutFinalRun(Rule):
             "src/train.py": """
             import optuna
 
+            def search(cfg, objective):
+                study = optuna.create_study(direction="maximize")
+                study.optimize(objective, n_trials=cfg.optuna.n_trials)
+                return dict(study.best_params)
+
+            def train(cfg, objective, fit):
+                print("best:", search(cfg, objective))
+                return fit(cfg)
+        """,
+        },
+        {
+            "src/train.py": """
+            import optuna
+
             def main(cfg, objective):
                 study = optuna.create_study()
                 study.optimize(objective, n_trials=cfg.optuna.n_trials)
@@ -94,10 +122,14 @@ class SearchWithoutFinalRun(Rule):
             raise NotApplicable("there is no Optuna search")
         if not training.is_seen:
             return
+        dropped: list[tuple[Module, ast.AST]] = []
         for module in training.modules:
             for node in module.nodes:
-                if isinstance(node, ast.Attribute) and node.attr in _BEST and not _only_shown(module, node):
-                    return
+                if isinstance(node, ast.Attribute) and node.attr in _BEST:
+                    places = _drops(training, module, node)
+                    if places is None:
+                        return
+                    dropped += [(where, at) for where, at in places if isinstance(at, ast.Call)]
                 if isinstance(node, ast.Constant) and node.value in _BEST:
                     return
         for place in training.optimize:
@@ -107,9 +139,10 @@ class SearchWithoutFinalRun(Rule):
             if not isinstance(call.func.value, ast.Name) or _handed_on(place.module, call.func.value):
                 return
         place = training.optimize[0]
+        where, at = dropped[0] if dropped else (place.module, place.node)
         yield self.at(
-            place.module,
-            place.node,
+            where,
+            at,
             f"after {place.module.source(place.node)} nothing uses the best parameters: there is no final run",
             "apply study.best_params to the configuration and train once more, with W&B on",
         )

@@ -87,7 +87,7 @@ class ObjectiveWithoutValue(Rule):
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Yield what is wrong."""
         training = subject.derived(Training)
-        if not training.optimize:
+        if not training.objectives and not training.optimize:
             raise NotApplicable("there is no Optuna search")
         for _, module, objective in training.objectives:
             if not isinstance(objective, ast.FunctionDef) or objective.decorator_list:

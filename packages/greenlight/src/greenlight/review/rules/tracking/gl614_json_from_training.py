@@ -8,10 +8,25 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
+from greenlight.review.module import Module
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
 _RESULTS = re.compile(r"(^|[/_-])results?\.json$")
+
+
+def _is_written(module: Module, node: ast.AST) -> bool:
+    """Return whether a path is written to in the same expression."""
+    below: ast.AST = node
+    for around in module.ancestors(node):
+        if isinstance(around, ast.Attribute) and around.attr in ("write_text", "write_bytes"):
+            return True
+        if isinstance(around, ast.Call) and below is not around.func:
+            return False
+        if isinstance(around, ast.stmt):
+            return False
+        below = around
+    return False
 
 
 class JsonFromTraining(Rule):
@@ -75,13 +90,12 @@ class JsonFromTraining(Rule):
                         f"{module.source(call)} writes results to the output as JSON",
                         "write the values to wandb.summary, and print nothing but progress",
                     )
-        if not any(True for _ in module.calls("json.dump", "json.dumps")):
-            return
+        writes_json = any(True for _ in module.calls("json.dump", "json.dumps"))
         for node in module.nodes:
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and _RESULTS.search(node.value):
                 around = next((a for a in module.ancestors(node) if isinstance(a, ast.Call)), None)
                 docstring = isinstance(module.parent(node), ast.Expr)
-                if not docstring:
+                if not docstring and (writes_json or _is_written(module, node)):
                     yield self.at(
                         module,
                         around or node,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.training import Training
@@ -39,6 +40,10 @@ def _is_plain(module: Module, node: ast.AST) -> bool:
     )
 
 
+def _is_start(node: ast.AST, module: Module) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and module.dotted(node.func) == "wandb.init"
+
+
 def _always(module: Module, node: ast.AST) -> bool:
     """Return whether a statement runs whenever its file or function does."""
     for around in module.ancestors(node):
@@ -46,7 +51,8 @@ def _always(module: Module, node: ast.AST) -> bool:
             return False
         if isinstance(around, ast.FunctionDef | ast.AsyncFunctionDef):
             early = any(isinstance(n, ast.Return) and n.lineno < getattr(node, "lineno", 0) for n in walk(around))
-            return not early and isinstance(node, ast.Call)
+            starts = [n.lineno for n in walk(around) if _is_start(n, module)]
+            return not early and (isinstance(node, ast.Call) or max(starts, default=0) > getattr(node, "lineno", 0))
     return True
 
 
