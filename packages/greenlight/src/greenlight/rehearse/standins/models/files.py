@@ -160,6 +160,7 @@ def _write_weights(architecture: Architecture, folder: Path) -> None:
         weights = Path(scratch) / "model.safetensors"
         if architecture.own_output:
             _untie(weights)
+        weights.chmod(0o644)  # safetensors writes for the owner alone
         weights.replace(folder / "model.safetensors")
 
 
