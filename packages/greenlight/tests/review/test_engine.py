@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from greenlight.contract.experiment import FILES
 from greenlight.contract.submission import Submission
 from greenlight.review import engine
 from greenlight.review.criteria import Criterion
@@ -14,7 +15,8 @@ from greenlight.review.module import Module, walk
 from greenlight.review.rule import NotApplicable, NotChecked, Rule
 from greenlight.review.verdict import State
 
-HANDED_IN = Submission("x", "bundle", {"src/train.py": b"a = 1\nb = 2\nb = 2\n"})
+FILLED = {path: b"a = 1\n" if path.endswith(".py") else b"a: 1\n" for path in FILES} | {"pyproject.toml": b"a = 1\n"}
+HANDED_IN = Submission("x", "bundle", FILLED | {"src/train.py": b"a = 1\nb = 2\nb = 2\n"})
 
 
 def rule_that(does, identity="GL401", criterion=Criterion.MODEL):
@@ -75,6 +77,17 @@ def test_a_criterion_passes_where_some_rules_do_not_apply_and_does_not_apply_whe
     absent, fine = rule_that(raises(NotApplicable("none"))), rule_that(lambda r, s: iter(()), "GL402")
     assert review(HANDED_IN, [absent, fine]).criteria[3].state is State.PASS
     assert review(HANDED_IN, [absent]).criteria[3].state is State.NOT_APPLICABLE
+
+
+def test_a_criterion_about_a_file_that_is_empty_broken_or_missing_does_not_pass():
+    rules = [rule_that(lambda r, s: iter(()), f"GL{c}99", c) for c in Criterion]
+    for content, reason in ((b"# later\n", "is empty"), (b"def (", "cannot be parsed"), (None, "is missing")):
+        files = {path: text for path, text in FILLED.items() if path != "src/model.py"}
+        files |= {} if content is None else {"src/model.py": content}
+        verdict = review(dataclasses.replace(HANDED_IN, files=files), rules)
+        untold = {int(c.criterion): c.reasons for c in verdict.criteria if c.state is State.NOT_CHECKED}
+        assert untold == {4: (f"src/model.py {reason}",), 7: (f"src/model.py {reason}",)}
+        assert not verdict.is_code_ready
 
 
 def test_criteria_that_nobody_asked_for_do_not_stand_in_the_way():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from greenlight.contract.submission import Submission
@@ -71,14 +71,26 @@ def review(
     return Verdict(
         submission.name,
         tuple(standing),
-        criteria_of(outcomes, standing),
+        criteria_of(outcomes, standing, subject.unreadable),
         suppressed=len(muted),
         known=len(kept) - len(standing),
     )
 
 
-def criteria_of(outcomes: Sequence[Outcome], kept: Sequence[Finding]) -> tuple[CriterionVerdict, ...]:
-    """Return the state of each criterion from what its rules came to, counting only findings that are kept."""
+def criteria_of(
+    outcomes: Sequence[Outcome], kept: Sequence[Finding], unreadable: Mapping[str, str]
+) -> tuple[CriterionVerdict, ...]:
+    """Return the state of each criterion from what its rules came to.
+
+    Parameters
+    ----------
+    outcomes
+        Of all rules that were asked.
+    kept
+        The findings that count.
+    unreadable
+        Files whose content is not known, with what is the matter: a criterion about them does not pass.
+    """
     standing = {finding.rule for finding in kept}
     verdicts = []
     for criterion in Criterion:
@@ -93,10 +105,25 @@ def criteria_of(outcomes: Sequence[Outcome], kept: Sequence[Finding]) -> tuple[C
             if count and state is not State.CHECKER_ERROR:
                 state = State.FAIL
             reasons = tuple(dict.fromkeys(o.reason for o in own if o.reason and o.state in (state, *_ALWAYS_TOLD)))
+            unseen = [f"{path} {unreadable[path]}" for path in _ABOUT[criterion] if path in unreadable]
+            if unseen and state in (State.PASS, State.NOT_APPLICABLE):
+                state, reasons = State.NOT_CHECKED, tuple(unseen)
         verdicts.append(CriterionVerdict(criterion, state, reasons, count, asked=bool(own)))
     return tuple(verdicts)
 
 
+# What each criterion is about; the first and the fifth tell what is wrong with the files themselves.
+_ABOUT: Mapping[Criterion, tuple[str, ...]] = {
+    Criterion.COMPLETE: (),
+    Criterion.HYDRA: ("src/main.py", "src/train.py", "config/config.yaml"),
+    Criterion.DATA: ("src/preprocess.py",),
+    Criterion.MODEL: ("src/model.py", "src/train.py"),
+    Criterion.FILES: (),
+    Criterion.TRACKING: ("src/train.py", "config/config.yaml"),
+    Criterion.CONFIGURATION: ("src/train.py", "src/preprocess.py", "src/model.py", "config/config.yaml"),
+    Criterion.EVALUATION: ("src/evaluate.py",),
+    Criterion.MODES: ("src/main.py", "src/train.py"),
+}
 # A criterion some of whose rules do not apply passes by the others.
 _WORST_FIRST = (State.CHECKER_ERROR, State.FAIL, State.NOT_CHECKED, State.PASS, State.NOT_APPLICABLE)
 _ALWAYS_TOLD = (State.CHECKER_ERROR, State.NOT_CHECKED)

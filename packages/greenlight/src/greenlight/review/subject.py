@@ -63,15 +63,32 @@ class Subject:
         own = [self.modules[path] for path in CODE if path in self.modules]
         return (*own, *(module for path, module in self.modules.items() if path not in CODE))
 
+    @cached_property
+    def unreadable(self) -> Mapping[str, str]:
+        """The files of the contract whose content is not known, each with what is the matter with it."""
+        return {path: reason for path in FILES if (reason := self._trouble(path)) is not None}
+
+    def _trouble(self, path: str) -> str | None:
+        if path in self.submission.unread:
+            return "cannot be read"
+        if path not in self.submission.files:
+            return "is missing"
+        if path.endswith(".py"):
+            module = self.modules[path]
+            return "cannot be parsed" if module.error is not None else "is empty" if module.is_blank else None
+        file = self.config if path.endswith(".yaml") else self.pyproject
+        if file is not None and file.error is not None:
+            return "cannot be parsed"
+        return None if file is not None and file.data else "is empty"
+
     def require_whole(self) -> None:
-        """Raise `NotChecked` where a file of code is empty or cannot be parsed: what stands in it is not known.
+        """Raise `NotChecked` where a file of code is there and empty or cannot be parsed: what it does is not known.
 
         For rules that say that *nothing* reads, saves or checks something.
         """
         for path in CODE:
-            module = self.modules.get(path)
-            if path in self.submission.unread or (module is not None and (module.error is not None or module.is_blank)):
-                raise NotChecked(f"{path} is empty or cannot be read, and what it does is not known")
+            if path in self.unreadable and self.has(path):
+                raise NotChecked(f"{path} {self.unreadable[path]}, and what it does is not known")
 
     def module(self, path: str) -> Module | None:
         """Return a Python file that is there, can be parsed and is not blank; None otherwise.
