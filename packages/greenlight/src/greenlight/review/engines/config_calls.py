@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -134,9 +135,9 @@ class Calls(GreenlightCalls):
             self.leak(value)
         return None
 
+    @abstractmethod
     def entry_root(self, target: Fn, args: tuple[Value, ...], kwargs: Mapping[str, Value]) -> Ref | None:
         """Return what Hydra hands to a decorated function that is called without arguments."""
-        raise NotImplementedError
 
     def invoke(self, function: Fn, args: tuple[Value, ...], kwargs: Mapping[str, Value]) -> Value:
         """Run a function of the experiment; one that is given constants alone is run once for each of them."""

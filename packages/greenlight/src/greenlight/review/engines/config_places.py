@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -102,13 +103,13 @@ class Places(State):
         )
         return self.sampled() if owner is None and found_by_search else None
 
+    @abstractmethod
     def viewed(self, owner: Ref, name: str) -> Value:
         """Return a method or property of a typed view, bound to it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def note_no_field(self, module: Module, node: ast.AST, owner: Ref, name: str) -> None:
         """Note that a field is read which the class of a typed view does not have."""
-        raise NotImplementedError
 
     def sampled(self) -> Value:
         """Return what a search comes back with: the names of the run's search space, with unknown values."""

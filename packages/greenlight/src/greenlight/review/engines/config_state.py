@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ from greenlight.review.module import UNKNOWN, Module
 from greenlight.review.subject import Subject
 
 
-class State:
+class State(ABC):
     """What is known while a program is followed.
 
     Parameters
@@ -290,22 +291,22 @@ class State:
 
     # -- what is told further down the line of classes ---------------------------------------------------------
 
+    @abstractmethod
     def evaluate(self, node: ast.expr, env: Env) -> Value:
         """Return what an expression is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def block(self, statements: Iterable[ast.stmt], env: Env) -> None:
         """Run statements until no scenario is left."""
-        raise NotImplementedError
 
+    @abstractmethod
     def invoke(self, function: Fn, args: tuple[Value, ...], kwargs: Mapping[str, Value]) -> Value:
         """Run a function of the experiment."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call(self, node: ast.Call, env: Env) -> Value:
         """Return what a call gives."""
-        raise NotImplementedError
 
+    @abstractmethod
     def bind(self, target: ast.expr, value: Value, env: Env, source: ast.expr) -> None:
         """Assign a value to a target."""
-        raise NotImplementedError
