@@ -10,7 +10,7 @@ from greenlight.review.engines.aliases import Aliases, Life
 from greenlight.review.engines.checkpoints import Checkpoints
 from greenlight.review.engines.networks import Network, Networks, own_attribute
 from greenlight.review.engines.value_flow import carries, derived_names
-from greenlight.review.finding import Finding, Severity
+from greenlight.review.finding import Edit, Finding, Severity
 from greenlight.review.module import Function, Module, has_open_arguments, parameters, walk
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
@@ -196,6 +196,7 @@ class ModuleLeftOnCpu(Rule):
                     f"{network.node.name} is made on the CPU and never moved, but {where} feeds it tensors of the "
                     "device",
                     f"write {name} = {module.source(call)}.to(device)",
+                    edits=_moving(module, function, call),
                 )
 
     @staticmethod
@@ -375,6 +376,23 @@ def _is_moved_inside(module: Module, node: ast.Attribute) -> bool:
     if loop is None or not any(n is node for n in walk(loop.iter)):
         return False
     return any(isinstance(n, ast.Attribute) and n.attr in _MOVES for n in walk(loop))
+
+
+def _moving(module: Module, function: Function, call: ast.expr) -> tuple[Edit, ...]:
+    """Return the edit that moves what a call makes, where the function has a ``device`` by then."""
+    line = module.lines[call.lineno - 1]
+    known = [n.lineno for n in walk(function) if isinstance(n, ast.Name) and n.id == "device" and _is_stored(n)]
+    is_given = any(a.arg == "device" for a in parameters(function))
+    if not (is_given or any(number < call.lineno for number in known)):
+        return ()
+    if call.end_lineno != call.lineno or call.end_col_offset is None or not line.isascii():
+        return ()
+    moved = f"{line[: call.end_col_offset]}.to(device){line[call.end_col_offset :]}\n"
+    return (Edit(module.path, call.lineno, call.lineno, moved),)
+
+
+def _is_stored(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store)
 
 
 def _names_device(node: ast.expr) -> bool:
