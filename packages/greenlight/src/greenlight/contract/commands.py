@@ -9,21 +9,35 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def train(run_id: str, results_dir: Path, mode: str, overrides: Sequence[str] = ()) -> list[str]:
+def train(
+    run_id: str, results_dir: Path, mode: str, overrides: Sequence[str] = (), *, documented: bool = False
+) -> list[str]:
     """Return the command that trains a run, to be executed in the experiment's folder.
+
+    ``documented`` gives it word for word, whether uv is installed here or not.
 
     Examples
     --------
     >>> " ".join(train("a", Path("/r"), "trial")[-4:])
     'src.main run=a results_dir=/r mode=trial'
     """
-    return [*_python("-u"), "-m", "src.main", f"run={run_id}", f"results_dir={results_dir}", f"mode={mode}", *overrides]
-
-
-def evaluate(results_dir: Path, run_ids: Sequence[str], overrides: Sequence[str] = ()) -> list[str]:
-    """Return the command that evaluates and compares runs, to be executed in the experiment's folder."""
     return [
-        *_python(),
+        *_python("-u", documented=documented),
+        "-m",
+        "src.main",
+        f"run={run_id}",
+        f"results_dir={results_dir}",
+        f"mode={mode}",
+        *overrides,
+    ]
+
+
+def evaluate(
+    results_dir: Path, run_ids: Sequence[str], overrides: Sequence[str] = (), *, documented: bool = False
+) -> list[str]:
+    """Return the command that evaluates and compares runs, to be executed in the experiment's folder; see `train`."""
+    return [
+        *_python(documented=documented),
         "-m",
         "src.evaluate",
         f"results_dir={results_dir}",
@@ -32,6 +46,6 @@ def evaluate(results_dir: Path, run_ids: Sequence[str], overrides: Sequence[str]
     ]
 
 
-def _python(*flags: str) -> list[str]:
+def _python(*flags: str, documented: bool) -> list[str]:
     # Without uv, as in an environment that pip made, the interpreter that runs this has what the experiment needs.
-    return ["uv", "run", "python", *flags] if shutil.which("uv") else [sys.executable, *flags]
+    return ["uv", "run", "python", *flags] if documented or shutil.which("uv") else [sys.executable, *flags]
