@@ -41,7 +41,7 @@ def attack(tmp_path, view):
     folder.mkdir()
 
     def run(code, *, ports=(), environment=None, **limits):
-        limits = {"seconds": 20.0, **limits}
+        limits = {"seconds": 100.0, **limits}  # long, for a machine that is busy with other things
         ended = Sandbox(folder, view, ports).run(
             [sys.executable, "-c", textwrap.dedent(code)],
             cwd=folder,
@@ -166,7 +166,7 @@ def test_addresses_and_names_outside_cannot_be_reached(attack):
                 pass
     """)
     assert (ended.status, said) == (0, "")
-    assert ended.seconds < 15
+    assert ended.seconds < 60
 
 
 def test_no_process_of_the_outside_is_visible_and_signals_reach_none(attack):
@@ -201,6 +201,13 @@ def marks(mark):
     return found
 
 
+def all_gone(mark):
+    until = time.monotonic() + 20
+    while marks(mark) and time.monotonic() < until:
+        time.sleep(0.1)
+    return not marks(mark)
+
+
 def test_processes_that_leave_the_session_do_not_outlive_the_command(attack, tmp_path):
     mark = f"outlives-{tmp_path.name}"
     ended, _ = attack(f"""
@@ -213,8 +220,7 @@ def test_processes_that_leave_the_session_do_not_outlive_the_command(attack, tmp
                 os._exit(0)
     """)
     assert ended.status == 0
-    time.sleep(0.3)
-    assert marks(mark) == []
+    assert all_gone(mark)
 
 
 def test_time_is_limited_also_for_a_command_that_ignores_signals(attack, tmp_path):
@@ -225,8 +231,8 @@ def test_time_is_limited_also_for_a_command_that_ignores_signals(attack, tmp_pat
         seconds=1.0,
     )
     assert ended.stopped is Stop.TIME
-    assert time.monotonic() - began < 8
-    assert marks(mark) == []
+    assert time.monotonic() - began < 60
+    assert all_gone(mark)
 
 
 def test_a_fork_bomb_is_stopped(attack):
@@ -244,8 +250,8 @@ def test_memory_is_limited_over_all_processes_together(attack):
         for _ in range(3):
             if os.fork() == 0:
                 block = bytearray(os.urandom(1 << 20)) * 120
-                time.sleep(20)
-        time.sleep(20)
+                time.sleep(90)
+        time.sleep(90)
         """,
         memory_bytes=200 * 2**20,
     )
@@ -260,7 +266,7 @@ def test_the_disk_is_limited_in_its_folder_and_in_tmp_and_for_a_single_file(atta
             with open(f'{0}/part-{{number}}', 'wb') as file:
                 file.write(bytes(1 << 20))
             time.sleep(0.02)
-        time.sleep(20)
+        time.sleep(90)
     """
     for place in (".", "/tmp"):
         ended, _ = attack(fills.format(place), disk_bytes=40 * 2**20)
@@ -286,15 +292,14 @@ def test_it_ends_with_the_program_that_made_it(tmp_path, number):
             cwd=folder, environment={{'PATH': os.environ['PATH']}}, limits=Limits(60.0), log=folder.parent / 'log')
     """
     parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not (tmp_path / "log").exists() or "up" not in (tmp_path / "log").read_text(encoding="utf-8"):
         assert time.monotonic() < until
         time.sleep(0.05)
     assert any(pid != parent.pid for pid in marks(mark))
     parent.send_signal(number)
-    parent.wait(10)
-    time.sleep(0.5)
-    assert marks(mark) == []
+    parent.wait(60)
+    assert all_gone(mark)
 
 
 def test_two_sandboxes_do_not_see_each_other(attack, tmp_path, view):
