@@ -57,9 +57,9 @@ def test_no_rule_crashes_on_strange_bytes_in_any_file(content):
 
 def test_a_file_of_a_hundred_thousand_lines_is_reviewed_in_seconds():
     lines = "".join(f"def f{i}(x):\n    y = x + {i}\n    return y\n\n" for i in range(25_000)).encode()
-    began = time.perf_counter()
+    began = time.process_time()
     assert crashes({"src/train.py": lines, "src/main.py": b"import src.train\n"}) == []
-    assert time.perf_counter() - began < 60.0
+    assert time.process_time() - began < 60.0
 
 
 def test_files_that_import_each_other_and_themselves_are_survived():
