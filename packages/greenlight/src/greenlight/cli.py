@@ -44,12 +44,15 @@ Rules = Annotated[list[str] | None, typer.Option(metavar="RULE", help="Id, name 
 TrackerData = Annotated[Path, typer.Option("--data", help="Where the tracker keeps runs and its key.")]
 
 
+_RESUMES = "interrupted; nothing is left running, the same command resumes a run"
+
+
 @contextmanager
-def _told_when_interrupted() -> Iterator[None]:
+def _told_when_interrupted(words: str = _RESUMES) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("interrupted; nothing is left running, the same command resumes a run", err=True)
+        typer.echo(words, err=True)
         raise typer.Exit(130) from None
 
 
@@ -91,8 +94,9 @@ def review(
         judge_url,
         judge_model,
     )
-    document = reviewed(asked, colour=output is None and sys.stdout.isatty())
-    _print(forms()[form](document), output)
+    with _told_when_interrupted("interrupted; nothing was judged"):
+        document = reviewed(asked, colour=output is None and sys.stdout.isatty())
+        _print(forms()[form](document), output)
     raise typer.Exit(document.verdict.exit_status)
 
 

@@ -147,3 +147,18 @@ greenlight.cli.main()
     told = subprocess.run([sys.executable, "-c", code], cwd=experiment, capture_output=True, text=True, check=False)
     assert told.returncode == 2
     assert told.stderr.startswith("Traceback")
+
+
+def test_an_interrupted_review_is_no_verdict(experiment):
+    code = """
+import sys, greenlight.gate, greenlight.cli
+
+def interrupted(path):
+    raise KeyboardInterrupt
+
+greenlight.gate.submission = interrupted
+sys.argv[1:] = ["review", "."]
+greenlight.cli.main()
+"""
+    told = subprocess.run([sys.executable, "-c", code], cwd=experiment, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout, told.stderr) == (130, "", "interrupted; nothing was judged\n")
