@@ -2,6 +2,7 @@ import csv
 import itertools
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -145,6 +146,18 @@ def test_the_aims_are_figures_of_the_cells(board):
     assert untuned.reached == all(better)
     assert cost.reached is None
     assert "the steps clock knows of probes alone" in cost.lines[1]
+
+
+def test_memory_is_compared_between_cells_that_ran_in_the_same_way(board):
+    ours, theirs = (method.label for method in board.methods[:2])
+    peaks = {ours: [(True, 160.0)] * 3, theirs: [(True, 150.0), *[(False, 100.0)] * 3]}
+    one = board.all_of(ours)[0]
+
+    def all_of(label):
+        return [replace(one, machine={"alone": alone}, peak_memory_mb=peak) for alone, peak in peaks[label]]
+
+    mixed = SimpleNamespace(methods=board.methods, all_of=all_of)
+    assert aims.memory_ratio(mixed, ours, theirs) == pytest.approx(160 / 150)
 
 
 def test_a_method_that_always_wins_reaches_the_aim_at_the_untuned_rate(board):
