@@ -13,7 +13,7 @@ KeyPath: TypeAlias = tuple[str, ...]
 _MOST_NODES = 50_000
 
 
-_Fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times as fast, where PyYAML was built with it
+_Fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is faster, where PyYAML was built with it
 
 
 class _Loader(_Fast):  # type: ignore[misc, valid-type]
