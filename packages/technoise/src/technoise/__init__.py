@@ -1,0 +1,1 @@
+"""Technical noise of ChIP-seq counts."""
