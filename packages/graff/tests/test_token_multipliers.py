@@ -1,13 +1,10 @@
 """The head that weighs tokens by their early entropy, and the lens that reads it."""
 
 import math
-import multiprocessing
-import socket
 
 import peft
 import pytest
 import torch
-import torch.distributed as dist
 import transformers
 from torch import nn
 from torch.nn import functional
@@ -17,6 +14,7 @@ from graff.features import FEATURES
 from graff.lens import Lens
 from graff.planners import Planner
 from graff.tokens import loss_derivatives, token_multipliers
+from packages.graff.tests.ranks import in_two_ranks
 
 VOCABULARY, WIDTH = 13, 6
 
@@ -482,12 +480,8 @@ def test_an_option_out_of_its_range_is_one_line(clock):
 # -- two ranks ---------------------------------------------------------------------------------------------------
 
 
-def _rank(rank, port, pipe):
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    pipe.send([_train(rank, averaging) for averaging in (True, False)])
-    pipe.close()
-    dist.destroy_process_group()
+def _train_both(rank):
+    return [_train(rank, averaging) for averaging in (True, False)]
 
 
 def _train(rank, averaging):
@@ -513,23 +507,7 @@ def _train(rank, averaging):
 
 
 def test_two_ranks_learn_the_same_heads():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    pipes, processes = [], []
-    for rank in range(2):
-        here, there = context.Pipe(duplex=False)
-        process = context.Process(target=_rank, args=(rank, port, there), daemon=True)
-        process.start()
-        there.close()
-        pipes.append(here)
-        processes.append(process)
-    assert all(pipe.poll(120) for pipe in pipes)
-    first, second = (pipe.recv() for pipe in pipes)
-    for process in processes:
-        process.join(30)
-        assert process.exitcode == 0
+    first, second = in_two_ranks(_train_both)
     assert first == second
     for metrics, _, hypergradients in first:
         assert metrics["token_probes"] > metrics["token_probe_failures"]

@@ -1,14 +1,11 @@
 """Two gloo processes with clocks and batches of their own hold the same rate and stop at the same step."""
 
-import multiprocessing
-import socket
-
 import pytest
 import torch
-import torch.distributed as dist
 from torch import nn
 
 import graff
+from packages.graff.tests.ranks import in_two_ranks
 
 NAMES = graff.planners.names()
 # So that every planner's rate moves within the few steps here.
@@ -20,13 +17,8 @@ OPTIONS = {
 }
 
 
-def _rank(rank, port, pipe):
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    # One pair of processes for all planners: starting them takes longer than the training.
-    pipe.send({name: _train(rank, name) for name in NAMES})
-    pipe.close()
-    dist.destroy_process_group()
+def _train_all(rank):
+    return {name: _train(rank, name) for name in NAMES}
 
 
 def _train(rank, name):
@@ -61,24 +53,8 @@ def _train(rank, name):
 
 @pytest.fixture(scope="module")
 def outcomes():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    pipes, processes = [], []
-    for rank in range(2):
-        here, there = context.Pipe(duplex=False)
-        process = context.Process(target=_rank, args=(rank, port, there), daemon=True)
-        process.start()
-        there.close()
-        pipes.append(here)
-        processes.append(process)
-    assert all(pipe.poll(120) for pipe in pipes)
-    received = [pipe.recv() for pipe in pipes]
-    for process in processes:
-        process.join(30)
-        assert process.exitcode == 0
-    return received
+    # One pair of processes for all planners: starting them takes longer than the training.
+    return in_two_ranks(_train_all)
 
 
 @pytest.mark.parametrize("name", NAMES)

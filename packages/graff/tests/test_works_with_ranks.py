@@ -1,15 +1,13 @@
 """LoRA under DistributedDataParallel on two gloo processes, with micro-batches under ``no_sync``."""
 
 import contextlib
-import multiprocessing
-import socket
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import nn
 
 import graff
+from packages.graff.tests.ranks import in_two_ranks
 
 STEPS, MICRO, ROWS = 12, 2, 3
 RANKS = 2
@@ -73,37 +71,16 @@ def train(ranks, name, *, parallel):
     }
 
 
-def _rank(rank, port, pipe):
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=RANKS)
-    pipe.send({name: train([rank], name, parallel=True) for name in NAMES})
-    pipe.close()
-    dist.destroy_process_group()
-
-
 NAMES = ["fixed", "linear", "graff", "reactor"]
+
+
+def _train_all(rank):
+    return {name: train([rank], name, parallel=True) for name in NAMES}
 
 
 @pytest.fixture(scope="module")
 def outcomes():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    pipes, processes = [], []
-    for rank in range(RANKS):
-        here, there = context.Pipe(duplex=False)
-        process = context.Process(target=_rank, args=(rank, port, there), daemon=True)
-        process.start()
-        there.close()
-        pipes.append(here)
-        processes.append(process)
-    assert all(pipe.poll(120) for pipe in pipes)
-    received = [pipe.recv() for pipe in pipes]
-    for process in processes:
-        process.join(30)
-        assert process.exitcode == 0
-    return received
+    return in_two_ranks(_train_all)
 
 
 @pytest.mark.parametrize("name", NAMES)
