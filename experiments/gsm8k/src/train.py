@@ -29,7 +29,7 @@ from greenlight.harness.search import check_names, search
 from greenlight.harness.sections import Optimizer, Optuna, Section, Wandb, with_values
 from greenlight.harness.stopping import stop_between_steps
 from greenlight.harness.tracking import TrackedRun
-from src.model import Model, Scheduler, answers, device, load, plan, save_adapter, token_losses, trainable
+from src.model import Model, Scheduler, answers, device, is_stand_in, load, plan, save_adapter, token_losses, trainable
 from src.preprocess import Batch, Dataset, Problem, TrainStream, exact_match, extract, read_split
 
 log = logging.getLogger("gsm8k")
@@ -455,6 +455,7 @@ class Fit:
             "stop_reason": stop_reason,
             "resumed": self.progress.resumed,
             "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+            "stand_in": is_stand_in(self.model),
         }
         for minutes in (30, 60):
             value, why_none = value_at(self.progress.dev_curve, 60.0 * minutes, self.budget.total_s)

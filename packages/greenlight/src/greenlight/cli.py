@@ -100,6 +100,108 @@ def review(
     raise typer.Exit(document.verdict.exit_status)
 
 
+Runs = Annotated[
+    list[str] | None, typer.Option("--run", metavar="ID", help="Rehearse this run alone; repeatable. Default: all.")
+]
+NoInstall = Annotated[
+    bool, typer.Option("--no-install", help="Use the current environment instead of installing the experiment's own.")
+]
+NoSandbox = Annotated[
+    bool, typer.Option("--no-sandbox", help="Run the code with all that you may do yourself. Only for code you trust.")
+]
+Form = Annotated[str, typer.Option("--format", help="text, json, sarif, github or review.")]
+Output = Annotated[Path | None, typer.Option(help="Write the report to a file instead of the terminal.")]
+Baseline = Annotated[Path | None, typer.Option(help="Findings in this file are known and do not count.")]
+Isolated = Annotated[bool, typer.Option("--isolated", help="Heed neither [tool.greenlight] nor comments in the code.")]
+
+
+@app.command()
+def rehearse(
+    path: Annotated[Path, typer.Argument(help="An experiment's folder, a JSON bundle, or a recorded prompt.")],
+    run_ids: Runs = None,
+    model: Models = None,
+    dataset: Datasets = None,
+    form: Form = "text",
+    output: Output = None,
+    select: Rules = None,
+    ignore: Rules = None,
+    baseline: Baseline = None,
+    isolated: Isolated = False,
+    no_install: NoInstall = False,
+    no_sandbox: NoSandbox = False,
+) -> None:
+    """Perform an experiment's documented commands in a sandbox with stand-ins; exit status as for review."""
+    _rehearse(
+        False, path, run_ids, model, dataset, form, output, select, ignore, baseline, isolated, no_install, no_sandbox
+    )
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="An experiment's folder, a JSON bundle, or a recorded prompt.")],
+    run_ids: Runs = None,
+    model: Models = None,
+    dataset: Datasets = None,
+    form: Form = "text",
+    output: Output = None,
+    select: Rules = None,
+    ignore: Rules = None,
+    baseline: Baseline = None,
+    isolated: Isolated = False,
+    no_install: NoInstall = False,
+    no_sandbox: NoSandbox = False,
+) -> None:
+    """Review and rehearse: one report, one verdict, one exit status."""
+    _rehearse(
+        True, path, run_ids, model, dataset, form, output, select, ignore, baseline, isolated, no_install, no_sandbox
+    )
+
+
+def _rehearse(
+    reviewed: bool,
+    path: Path,
+    run_ids: list[str] | None,
+    model: list[str] | None,
+    dataset: list[str] | None,
+    form: str,
+    output: Path | None,
+    select: list[str] | None,
+    ignore: list[str] | None,
+    baseline: Path | None,
+    isolated: bool,
+    no_install: bool,
+    no_sandbox: bool,
+) -> None:
+    from greenlight.report import forms
+
+    if form not in forms():
+        raise GreenlightError(f"--format {form}: it is {', '.join(forms())}; choose one")
+    from greenlight.rehearsing import Request, rehearsed
+
+    asked = Request(
+        path,
+        tuple(run_ids or ()),
+        tuple(model or ()),
+        tuple(dataset or ()),
+        reviewed,
+        not no_install,
+        not no_sandbox,
+        tuple(select or ()),
+        tuple(ignore or ()),
+        baseline,
+        isolated,
+    )
+    with _told_when_interrupted("interrupted; nothing was judged, and nothing is left running"):
+        document = rehearsed(asked, _told_aside, colour=output is None and sys.stdout.isatty())
+        _print(forms()[form](document), output)
+    raise typer.Exit(document.verdict.exit_status)
+
+
+def _told_aside(line: str) -> None:
+    """Print what goes on to the standard error: the report is all that the standard output holds."""
+    typer.echo(line, err=True)
+
+
 @app.command()
 def rule(
     key: Annotated[str, typer.Argument(help="An id such as GL201, or a name.")],
@@ -144,7 +246,8 @@ def new(
 
 @app.command()
 def demo(
-    seconds: Annotated[float | None, typer.Option(help="Budget of each run; the run files say 45 s.")] = None,
+    experiment: Annotated[str, typer.Option(help="gsm8k or chipseq.")] = "gsm8k",
+    seconds: Annotated[float | None, typer.Option(help="Budget of each run; the run files say 45 s and 20 s.")] = None,
     results: Results = Path("outputs/demo"),
     overrides: Overrides = None,
     stay: Annotated[
@@ -152,7 +255,10 @@ def demo(
         typer.Option("--stay/--no-stay", help="Keep the page up at the end until Ctrl-C; default: on a terminal."),
     ] = None,
 ) -> None:
-    """Train GRAFF, REACTOR and time-linear under one budget on the embedded default, and compare them."""
+    """Train some runs of an experiment under one budget on its embedded default, and compare them.
+
+    gsm8k: GRAFF, REACTOR and time-linear. chipseq: two networks of technical noise, a GLM and depth scaling.
+    """
     from rich.console import Console
 
     from greenlight.launch import demo as job
@@ -160,7 +266,7 @@ def demo(
     given = [*(overrides or []), *([] if seconds is None else [f"training.budget_seconds={seconds:g}"])]
     stays = sys.stdout.isatty() if stay is None else stay
     with _told_when_interrupted():
-        job.run(job.Demo(job.find_experiment(Path.cwd()), results.resolve(), given, stays), Console())
+        job.run(job.Demo(job.find_experiment(Path.cwd(), experiment), results.resolve(), given, stays), Console())
 
 
 @app.command()

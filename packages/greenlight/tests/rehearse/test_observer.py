@@ -122,18 +122,47 @@ def test_a_search_is_capped_and_its_trials_are_noted(observed):
     assert (search["asked_trials"], search["trials"], search["values"]) == (50, 2, [7.0, 7.0])
 
 
-def test_clocks_run_faster_and_sleeps_shorter(observed):
+def test_clocks_jump_at_the_steps_of_the_optimizer_that_takes_the_most_and_are_true_between(observed):
     _, status, said = observed(
         """
         import time
-        began = time.time(), time.monotonic(), time.perf_counter(), time.time_ns()
-        time.sleep(20)
-        print([round(now - then) for now, then in zip((time.time(), time.monotonic(), time.perf_counter()), began)])
+        import torch
+        clocks = (time.time, time.monotonic, time.perf_counter, lambda: time.time_ns() / 1e9)
+        weights = [torch.nn.Parameter(torch.ones(2)) for _ in range(2)]
+        often, seldom = (torch.optim.SGD([one], lr=0.1) for one in weights)
+        for one in weights:
+            one.grad = torch.ones(2)
+        began = [clock() for clock in clocks]
+        for step in range(4):
+            often.step()
+            if step == 2:
+                seldom.step()
+        jumped = [clock() - then for clock, then in zip(clocks, began)]
+        time.sleep(0.2)
+        print(jumped, time.monotonic() - began[1] - jumped[1])
         """,
-        clock_speed=100.0,
+        step_s=1000.0,
     )
     assert status == 0, said
-    assert all(19 <= seconds <= 60 for seconds in eval(said)), said
+    jumped, slept = eval(f"[{said.strip().splitlines()[-1].replace('] ', '], ')}]")
+    # The second optimizer's first step begins a training of its own, as the next trial of a search would.
+    assert all(5000 <= seconds < 5900 for seconds in jumped), said
+    assert 0.2 <= slept < 100, said
+
+
+def test_what_grew_is_kept_when_a_process_is_killed(observed):
+    noted, status, _ = observed("""
+        import os, signal, time
+        import torch
+        weight = torch.nn.Parameter(torch.ones(2))
+        optimizer = torch.optim.SGD([weight], lr=0.1)
+        weight.grad = torch.ones(2)
+        optimizer.step()
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    assert status == -9
+    assert noted.totals["steps"][0]["all"] == 1
+    assert noted.totals["optimizer 0"][0]["steps"] == 1
 
 
 def test_batches_that_go_into_a_model_are_looked_at(observed):
@@ -149,7 +178,67 @@ def test_batches_that_go_into_a_model_are_looked_at(observed):
     """)
     assert status == 0, said
     assert noted.notes["mask value"][0]["value"] == 49
-    assert noted.totals["labels"][0] == {"batches": 1, "without_ignored": 1, "equal_to_inputs": 1}
+    labels = dict(noted.totals["labels"][0])
+    assert labels.pop("at")["function"] == "<module>"
+    assert labels == {
+        "batches": 1, "without_ignored": 1, "equal_to_inputs": 1, "with_end": 0, "with_padding": 1, "with_counted_padding": 1
+    }  # fmt: skip
     generate = noted.totals["generate"][0]
     assert (generate["calls"], generate["rows"], generate["rows_padded_right"]) == (1, 2, 1)
     assert noted.totals["forward Qwen3ForCausalLM"][0]["training"] == 1
+
+
+def test_an_exception_that_was_handled_when_the_process_left_is_noted_and_a_caught_exit_is_not(observed):
+    noted, status, _ = observed("""
+        import sys
+
+        def load():
+            return {}["a"]
+
+        try:
+            sys.exit("never mind")
+        except SystemExit as left:
+            assert left.code == "never mind"
+        try:
+            load()
+        except KeyError:
+            sys.exit(3)
+    """)
+    (raised,) = noted.raised
+    assert status == 3
+    assert (raised.root_type, raised.root_message, raised.line) == ("KeyError", "'a'", 5)
+    assert [(frame.function, frame.line) for frame in raised.frames] == [("<module>", 12), ("load", 5)]
+    last = raised.frames[-1]
+    assert last.code[last.column - 4 : last.end_column - 4] == '{}["a"]'
+
+
+def test_what_argparse_refused_is_noted_with_the_subjects_own_line(observed):
+    noted, status, said = observed("""
+        import argparse
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--run-ids", required=True)
+        parser.parse_args(["run_ids=a"])
+    """)
+    (raised,) = noted.raised
+    assert status == 2
+    assert "required: --run-ids" in said, "what the subject prints stays as it was"
+    assert raised.root_message == "argparse: the following arguments are required: --run-ids"
+    assert (raised.path, raised.line) == ("main.py", 5)
+
+
+def test_a_module_that_a_child_does_not_find_is_noted_as_the_childs_own_crash(observed):
+    noted, status, _ = observed("""
+        import subprocess, sys
+        subprocess.run([sys.executable, "-m", "src.train"], check=True, cwd="/")
+    """)
+    assert status == 1
+    child, parent = noted.raised
+    assert (child.root_type, child.root_message, child.path) == ("ModuleNotFoundError", "No module named 'src'", "")
+    assert (parent.root_type, parent.line) == ("CalledProcessError", 3)
+
+
+def test_leaving_without_a_status_is_no_crash(observed):
+    noted, status, _ = observed("import sys\nsys.exit(0)")
+    assert (status, noted.raised) == (0, ())
+    noted, status, _ = observed("import sys\nsys.exit()")
+    assert (status, noted.raised) == (0, ())

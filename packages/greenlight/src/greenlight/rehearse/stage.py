@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
-import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from greenlight.rehearse.environment import Environment, current
 from greenlight.rehearse.observer import record
-from greenlight.rehearse.sandbox import Ended, Limits, Sandbox, View
+from greenlight.rehearse.sandbox import Ended, Limits, Sandbox, Unconfined
+from greenlight.rehearse.shrinking import WHOLE, Shrinking
 from greenlight.rehearse.standins import hub, loopback, tracker
 
 # What the documented commands call. The stage's environment is made already, and there is no network to make another.
@@ -57,23 +60,40 @@ class Stage:
         A folder for ``results_dir``.
     tracker_url
         Where the tracker is, from inside and from outside.
+    tracker_data
+        The folder in which it keeps runs.
     """
 
     def __init__(
-        self, work: Path, environment: Mapping[str, str], ports: Sequence[int], view: View, tracker_url: str
+        self, work: Path, environment: Mapping[str, str], sandbox: Sandbox | Unconfined, tracker_url: str, data: Path
     ) -> None:
         self.experiment = work / "experiment"
         self.results = work / "results"
         self.tracker_url = tracker_url
+        self.tracker_data = data
         self._work = work
         self._environment = dict(environment)
-        self._sandbox = Sandbox(work, view, ports)
-        self._count = 0
+        self._sandbox = sandbox
+        self._numbers = itertools.count(1)
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """End the commands that are being performed, from another thread; every later one ends at once."""
+        self._cancelled.set()
+
+    def put(self, files: Mapping[str, bytes]) -> None:
+        """Write files of the experiment over those that are there."""
+        for path, content in files.items():
+            target = self.experiment / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # The subject may have left a link in the place of a file.
+            target.unlink(missing_ok=True)
+            target.write_bytes(content)
 
     def perform(
-        self, command: Sequence[str], limits: Limits, *, clock_speed: float = 1.0, most_trials: int | None = None
+        self, command: Sequence[str], limits: Limits, shrinking: Shrinking = WHOLE, threads: int | None = None
     ) -> Performed:
-        """Run a command in the experiment's folder to its end or to a limit.
+        """Run a command in the experiment's folder to its end or to a limit; several may run side by side.
 
         Parameters
         ----------
@@ -81,22 +101,44 @@ class Stage:
             Word for word as the contract documents it, ``uv run python ...`` included.
         limits
             What it may use.
-        clock_speed, most_trials
-            How full mode is shrunk, see :func:`greenlight.rehearse.observer.record.environment`.
+        shrinking
+            How full mode is shrunk.
+        threads
+            What OpenMP is told to use; by default all cores.
         """
-        self._count += 1
-        notes = self._work / f"notes-{self._count}"
+        number = next(self._numbers)
+        notes = self._work / f"notes-{number}"
         notes.mkdir()
-        log = self._work.parent / f"{self._work.name}-{self._count}.log"
-        observing = record.environment(notes, clock_speed=clock_speed, most_trials=most_trials)
+        log = self._work.parent / f"{self._work.name}-{number}.log"
+        environment = self._environment | record.environment(
+            notes,
+            step_s=shrinking.step_s,
+            most_trials=shrinking.most_trials,
+            most_new_tokens=shrinking.most_new_tokens,
+        )
+        environment["GREENLIGHT_SUBJECT"] = str(self.experiment)
+        if threads is not None:
+            environment["OMP_NUM_THREADS"] = str(threads)
         ended = self._sandbox.run(
-            command, cwd=self.experiment, environment=self._environment | observing, limits=limits, log=log
+            command,
+            cwd=self.experiment,
+            environment=environment,
+            limits=limits,
+            log=log,
+            cancelled=self._cancelled,
         )
         return Performed(tuple(command), ended, record.read(notes, self.experiment), log)
 
 
 @contextmanager
-def stage(files: Mapping[str, bytes], work: Path, repositories: Sequence[hub.Repository]) -> Iterator[Stage]:
+def stage(
+    files: Mapping[str, bytes],
+    work: Path,
+    repositories: Sequence[hub.Repository],
+    *,
+    confined: bool = True,
+    environment: Environment | None = None,
+) -> Iterator[Stage]:
     """Yield a stage for as long as the block takes; the tracker and the hub end with it.
 
     Parameters
@@ -107,6 +149,10 @@ def stage(files: Mapping[str, bytes], work: Path, repositories: Sequence[hub.Rep
         A new folder, the only one that the commands can write.
     repositories
         What the hub serves.
+    confined
+        False runs the commands without a sandbox.
+    environment
+        The interpreter and the packages that they run with; by default the running ones.
 
     Raises
     ------
@@ -114,22 +160,23 @@ def stage(files: Mapping[str, bytes], work: Path, repositories: Sequence[hub.Rep
         Where no sandbox can be had.
     """
     work = work.resolve()
+    given = environment or current()
     for folder in ("experiment", "results", "bin", "home"):
         (work / folder).mkdir(parents=True)
-    for path, content in files.items():
-        target = work / "experiment" / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
     uv = work / "bin" / "uv"
     uv.write_text(_UV, encoding="utf-8")
     uv.chmod(0o755)
+    bytecode = work / "home" / "bytecode"
+    if given.bytecode is not None and given.bytecode.is_dir():
+        # Compiling torch and transformers anew takes a minute. A copy: what is kept stays as it is.
+        shutil.copytree(given.bytecode, bytecode, symlinks=True)
     data = work.parent / f"{work.name}-tracker"
     try:
         with ExitStack() as stack:
             tracker_url = stack.enter_context(loopback.background(tracker.app(data)))
             hub_url = stack.enter_context(loopback.background(hub.app(repositories)))
-            environment = {
-                "PATH": os.pathsep.join([str(uv.parent), str(Path(sys.executable).parent), "/usr/bin", "/bin"]),
+            variables = {
+                "PATH": os.pathsep.join([str(uv.parent), str(given.python.parent), "/usr/bin", "/bin"]),
                 "HOME": str(work / "home"),
                 "LANG": "C.UTF-8",
                 "HF_HOME": str(work / "home" / "huggingface"),
@@ -137,13 +184,19 @@ def stage(files: Mapping[str, bytes], work: Path, repositories: Sequence[hub.Rep
                 "HF_UPDATE_DOWNLOAD_COUNTS": "0",
                 "WANDB_BASE_URL": tracker_url,
                 "WANDB_API_KEY": tracker.api_key(data),
-                "PYTHONPYCACHEPREFIX": str(work / "home" / "bytecode"),
+                "PYTHONPYCACHEPREFIX": str(bytecode),
                 # Two processes on few cores: a spinning OpenMP thread would take the core that the other one needs.
                 "OMP_WAIT_POLICY": "PASSIVE",
                 "GOMP_SPINCOUNT": "0",
             }
             ports = [port for url in (tracker_url, hub_url) if (port := urlsplit(url).port) is not None]
-            view = View.of_python(also=[record.STARTUP])
-            yield Stage(work, environment, ports, view, tracker_url)
+            sandbox: Sandbox | Unconfined = Unconfined(work)
+            if confined:
+                private = work.parent / "s"
+                private.mkdir(exist_ok=True)
+                sandbox = Sandbox(work, given.shown.also(record.STARTUP), ports, private)
+            place = Stage(work, variables, sandbox, tracker_url, data)
+            place.put(files)
+            yield place
     finally:
         shutil.rmtree(data, ignore_errors=True)

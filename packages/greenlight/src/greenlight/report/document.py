@@ -50,6 +50,44 @@ class Opined(Protocol):
 
 
 @dataclass(frozen=True)
+class Command:
+    """One command that was performed: ``ended`` says how, ``mended`` what was changed in a scratch copy after it."""
+
+    phase: str
+    runs: tuple[str, ...]
+    command: str
+    ended: str
+    seconds: float
+    peak_memory_bytes: int
+    mended: str | None = None
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What was performed, in order, and on what.
+
+    Attributes
+    ----------
+    commands
+        All of them.
+    parts
+        For each model and data set: ``model`` or ``dataset``, its id, what was served for it, and details.
+    environment
+        The packages that the commands ran with.
+    shrunk
+        How full runs were made short; empty where they were not.
+    confined
+        Whether there was a sandbox.
+    """
+
+    commands: tuple[Command, ...]
+    parts: tuple[tuple[str, str, str, str], ...]
+    environment: str
+    shrunk: str
+    confined: bool
+
+
+@dataclass(frozen=True)
 class Document:
     """The verdict with what is needed to print it.
 
@@ -67,6 +105,8 @@ class Document:
         What else the reader has to know, one sentence each.
     opinions
         What a judge thinks, where one was asked.
+    staged
+        What was performed, where there was a rehearsal.
     """
 
     verdict: Verdict
@@ -75,6 +115,7 @@ class Document:
     colour: bool = False
     notes: tuple[str, ...] = ()
     opinions: tuple[Opined, ...] = ()
+    staged: Staged | None = None
     _lines: dict[str, list[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
 from greenlight import __version__
-from greenlight.report.document import Document
+from greenlight.report.document import Document, Staged
 from greenlight.review.finding import Finding
 
 NAME = "json"
@@ -47,7 +48,21 @@ def render(document: Document) -> str:
         "unanswered": list(verdict.unanswered),
         "notes": list(document.notes),
     }
+    if document.staged is not None:
+        whole["rehearsal"] = _rehearsal(document.staged)
     return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _rehearsal(staged: Staged) -> dict[str, Any]:
+    return {
+        "commands": [dataclasses.asdict(command) for command in staged.commands],
+        "stand_ins": [
+            {"kind": kind, "id": key, "served": served, "detail": detail} for kind, key, served, detail in staged.parts
+        ],
+        "environment": staged.environment,
+        "shrunk": staged.shrunk,
+        "sandbox": staged.confined,
+    }
 
 
 def _issue(document: Document) -> str:

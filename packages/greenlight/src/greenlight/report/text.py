@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from greenlight.report.document import Document
+from greenlight.report.document import Document, Staged
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.verdict import State
 
@@ -44,6 +44,8 @@ def render(document: Document) -> str:
         )
         console.print(f"        [dim]|[/dim] {escape(opinion.quote)}", soft_wrap=True)
         console.print(f"        [dim]=[/dim] {escape(opinion.suggestion)}\n", soft_wrap=True)
+    if document.staged is not None:
+        _print_staged(console, document.staged)
     console.print(_criteria(document))
     for note in document.notes:
         console.print(escape(note), style="dim", soft_wrap=True)
@@ -84,6 +86,27 @@ def _underlined(code: str, finding: Finding) -> tuple[str, str]:
         cut = 0
     width = max(1, min(end - cut, len(code)) - (start - cut))
     return code.rstrip(), " " * (start - cut) + "^" * width
+
+
+def _print_staged(console: Console, staged: Staged) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("command", "runs", "ended"):
+        table.add_column(name, overflow="fold")
+    table.add_column("s", justify="right")
+    for command in staged.commands:
+        runs = command.runs if len(command.runs) < 3 else (command.runs[0], f"and {len(command.runs) - 1} more")
+        ended = f"[{'green' if command.ended == 'exit 0' else 'bold red'}]{escape(command.ended)}[/]"
+        ended += f"; went on after: {escape(command.mended)}" if command.mended else ""
+        table.add_row(command.phase, escape(", ".join(runs)), ended, f"{command.seconds:.1f}")
+    console.print(table)
+    for kind, key, served, detail in staged.parts:
+        console.print(f"[dim]{kind}[/dim] {escape(key)}: {escape(served)} ({escape(detail)})", soft_wrap=True)
+    console.print(f"[dim]environment[/dim] {escape(staged.environment)}", soft_wrap=True)
+    if staged.shrunk:
+        console.print(f"[dim]full runs were shrunk[/dim] {escape(staged.shrunk)}", soft_wrap=True)
+    if not staged.confined:
+        console.print("[yellow]without a sandbox[/]", soft_wrap=True)
+    console.print()
 
 
 def _criteria(document: Document) -> Table:

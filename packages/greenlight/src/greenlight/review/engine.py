@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from greenlight.contract.submission import Submission
 from greenlight.review.criteria import Criterion
@@ -16,11 +17,20 @@ from greenlight.review.suppression import suppressed
 from greenlight.review.verdict import CriterionVerdict, State, Verdict
 
 
+class Asked(Protocol):
+    """What the verdict needs to know of a rule, whatever it looks at."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def criterion(self) -> Criterion: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one rule came to: its findings, or a state with a reason."""
 
-    rule: Rule
+    rule: Asked
     state: State
     findings: tuple[Finding, ...] = ()
     reason: str | None = None
@@ -28,11 +38,16 @@ class Outcome:
 
 def run_rule(rule: Rule, subject: Subject) -> Outcome:
     """Return what a rule says about an experiment; whatever it raises is an outcome."""
+    return outcome_of(rule, lambda: rule.check(subject))
+
+
+def outcome_of(rule: Asked, check: Callable[[], Iterable[Finding]]) -> Outcome:
+    """Return what a rule's check comes to; whatever it raises is an outcome."""
     findings: list[Finding] = []
     state, reason = State.PASS, None
     try:
         # What was found before a rule gave up is true all the same.
-        findings.extend(rule.check(subject))
+        findings.extend(check())
     except NotApplicable as error:
         state, reason = State.NOT_APPLICABLE, str(error)
     except NotChecked as error:
@@ -63,7 +78,14 @@ def review(
         Whether ``# greenlight: ignore[...]`` with a reason takes a finding out.
     """
     subject = Subject(submission)
-    outcomes = [run_rule(rule, subject) for rule in rules]
+    return judged(subject, [run_rule(rule, subject) for rule in rules], known=known, heed_comments=heed_comments)
+
+
+def judged(
+    subject: Subject, outcomes: Sequence[Outcome], *, known: frozenset[str] = frozenset(), heed_comments: bool = True
+) -> Verdict:
+    """Return the verdict that follows from what rules came to; parameters as for :func:`review`."""
+    submission = subject.submission
     everything = sorted({finding for outcome in outcomes for finding in outcome.findings})
     kept, muted = suppressed(subject, everything) if heed_comments else (everything, [])
     prints = fingerprints(kept, lines_of(submission.files))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +11,34 @@ from typing import Any
 
 STARTUP = Path(__file__).with_name("startup")
 _LARGEST_LINE = 1 << 20
+_LARGEST_TOTALS = 1 << 24
+_WORKERS_FRAME = re.compile(r'^  File "([^"]+)", line (\d+), in (\S+)\n    (.*)$', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A place of the subject's own on the way to an exception.
+
+    Attributes
+    ----------
+    path, line, code, function
+        Relative path, line from 1, its text, and the function that it stands in.
+    end_line, column, end_column
+        What was being evaluated: columns count bytes from 0 as Python's syntax trees do; -1 where it is not known.
+    """
+
+    path: str
+    line: int
+    code: str
+    function: str
+    end_line: int = 0
+    column: int = -1
+    end_column: int = -1
 
 
 @dataclass(frozen=True)
 class Raised:
-    """An exception that ended a process.
+    """An exception that ended a process, or the one that was handled when ``sys.exit`` ended it with a status.
 
     Attributes
     ----------
@@ -24,6 +48,8 @@ class Raised:
         Of the first one in its chain, which is what went wrong.
     path, line, code
         The last line of the subject's own files on the way to the root; empty, 0 and empty where there is none.
+    frames
+        All of those places, the outermost first.
     """
 
     type: str
@@ -33,6 +59,7 @@ class Raised:
     path: str
     line: int
     code: str
+    frames: tuple[Frame, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,24 +91,36 @@ class Record:
     notes: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
 
 
-def environment(folder: Path, *, clock_speed: float = 1.0, most_trials: int | None = None) -> dict[str, str]:
+def environment(
+    folder: Path,
+    *,
+    step_s: float = 0.0,
+    most_trials: int | None = None,
+    most_new_tokens: int | None = None,
+) -> dict[str, str]:
     """Return the variables that make Python processes note what they do in a folder.
 
     Parameters
     ----------
     folder
         An existing folder that the processes can write.
-    clock_speed
-        How many times as fast Python's clocks run.
+    step_s
+        Seconds that every optimizer step adds to what Python's clocks show.
     most_trials
         The largest number of trials of a search.
+    most_new_tokens
+        The largest number of tokens that one call of `generate` adds.
     """
     chosen = {
         "PYTHONPATH": str(STARTUP),
         "GREENLIGHT_OBSERVE": str(folder),
-        "GREENLIGHT_CLOCK_SPEED": repr(clock_speed),
+        "GREENLIGHT_STEP_SECONDS": repr(step_s),
     }
-    return chosen if most_trials is None else chosen | {"GREENLIGHT_MOST_TRIALS": str(most_trials)}
+    if most_trials is not None:
+        chosen["GREENLIGHT_MOST_TRIALS"] = str(most_trials)
+    if most_new_tokens is not None:
+        chosen["GREENLIGHT_MOST_NEW_TOKENS"] = str(most_new_tokens)
+    return chosen
 
 
 def read(folder: Path, subject: Path) -> Record:
@@ -108,8 +147,9 @@ def read(folder: Path, subject: Path) -> Record:
     for entry in lines:
         kinds.setdefault(entry.pop("kind"), []).append(entry)
     totals: dict[str, list[Mapping[str, Any]]] = {}
-    for entry in kinds.pop("total", []):
-        totals.setdefault(str(entry.pop("of", "")), []).append(entry)
+    for file in sorted(folder.glob("*.totals"), key=lambda path: path.stat().st_mtime):
+        for key, facts in _grown(file).items():
+            totals.setdefault(key, []).append(facts)
     return Record(
         raised=tuple(_raised(entry, subject) for entry in kinds.pop("exception", [])),
         written=tuple(dict.fromkeys(str(e.get("path", "")) for e in kinds.pop("write", []))),
@@ -123,20 +163,53 @@ def read(folder: Path, subject: Path) -> Record:
     )
 
 
+def _grown(file: Path) -> dict[str, Mapping[str, Any]]:
+    """Return the facts that grew in one process; none where the file is none of the observer's."""
+    try:
+        content = json.loads(file.read_bytes()[:_LARGEST_TOTALS])
+    except ValueError:
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {str(key): facts for key, facts in content.items() if isinstance(facts, dict)}
+
+
 def _raised(entry: Mapping[str, Any], subject: Path) -> Raised:
-    own = [f for f in entry.get("root_frames", ()) if _is_below(str(f.get("file", "")), subject)]
-    own = own or [f for f in entry.get("frames", ()) if _is_below(str(f.get("file", "")), subject)]
-    place = own[-1] if own else {}
-    path = str(Path(str(place["file"])).relative_to(subject)) if place else ""
+    frames = _frames(entry.get("root_frames"), subject) or _frames(entry.get("frames"), subject)
+    # A loader's worker hands its exception on as text, the places in it included.
+    workers = _WORKERS_FRAME.findall(str(entry.get("root_message", "")))
+    frames += _frames([{"file": f, "line": int(n), "function": w, "code": c} for f, n, w, c in workers], subject)
+    place = frames[-1] if frames else Frame("", 0, "", "")
     return Raised(
         str(entry.get("type", "")),
         str(entry.get("message", "")),
         str(entry.get("root_type", "")),
         str(entry.get("root_message", "")),
-        path,
-        int(place.get("line", 0) or 0),
-        str(place.get("code", "")),
+        place.path,
+        place.line,
+        place.code,
+        tuple(frames),
     )
+
+
+def _frames(entries: Any, subject: Path) -> list[Frame]:
+    return [
+        Frame(
+            str(Path(str(entry["file"])).relative_to(subject)),
+            _number(entry.get("line"), 0),
+            str(entry.get("code", "")),
+            str(entry.get("function", "")),
+            _number(entry.get("end_line"), 0),
+            _number(entry.get("column"), -1),
+            _number(entry.get("end_column"), -1),
+        )
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict) and _is_below(str(entry.get("file", "")), subject)
+    ]
+
+
+def _number(value: Any, otherwise: int) -> int:
+    return value if isinstance(value, int) else otherwise
 
 
 def _is_below(path: str, folder: Path) -> bool:

@@ -15,6 +15,7 @@ processes on the machine can be pushed out; a GPU, where one is mapped in, has n
 
 from greenlight.rehearse.sandbox.box import Ended, Sandbox, Stop
 from greenlight.rehearse.sandbox.limits import Limits
+from greenlight.rehearse.sandbox.unconfined import Unconfined
 from greenlight.rehearse.sandbox.view import View
 
-__all__ = ["Ended", "Limits", "Sandbox", "Stop", "View"]
+__all__ = ["Ended", "Limits", "Sandbox", "Stop", "Unconfined", "View"]

@@ -11,8 +11,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class Stop(enum.StrEnum):
     MEMORY = "memory"
     PROCESSES = "processes"
     DISK = "disk"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ class Sandbox:
         What else is shown.
     ports
         The ports of 127.0.0.1 that are reachable, under the same numbers.
+    private
+        A folder for sockets and for the sandbox's ``/tmp``, with a name of less than 70 bytes because a socket's name
+        has at most 107; by default the system's temporary folder.
 
     Raises
     ------
@@ -80,14 +85,22 @@ class Sandbox:
         Where no sandbox can be had on this machine.
     """
 
-    def __init__(self, folder: Path, view: View, ports: Sequence[int] = ()) -> None:
+    def __init__(self, folder: Path, view: View, ports: Sequence[int] = (), private: Path | None = None) -> None:
         self._folder = folder.resolve()
+        self._private = private
         self._view = view
         self._ports = tuple(ports)
         require()
 
     def run(
-        self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], limits: Limits, log: Path
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        limits: Limits,
+        log: Path,
+        cancelled: threading.Event | None = None,
     ) -> Ended:
         """Run a command to its end or to a limit; nothing of it is left then.
 
@@ -103,9 +116,13 @@ class Sandbox:
             What it may use.
         log
             Where its output goes, standard error included; outside of the sandbox.
+        cancelled
+            Ends it from another thread.
         """
-        # Sockets have short names: a folder of its own directly below the system's temporary one.
-        with tempfile.TemporaryDirectory(prefix="gl-", dir="/tmp") as private, contextlib.ExitStack() as stack:
+        with (
+            tempfile.TemporaryDirectory(prefix="gl-", dir=self._private) as private,
+            contextlib.ExitStack() as stack,
+        ):
             sockets = stack.enter_context(doors(self._ports, Path(private)))
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="scratch-", dir=private))
             arguments = self._arguments(cwd, environment, Path(scratch), sockets)
@@ -125,9 +142,9 @@ class Sandbox:
                 env={"PATH": os.environ.get("PATH", os.defpath)},
             )
             try:
-                return _watched(process, limits, (self._folder, Path(scratch)))
+                return watched(process, limits, (self._folder, Path(scratch)), cancelled)
             finally:
-                _kill(process)
+                kill(process)
 
     def _arguments(
         self, cwd: Path, environment: Mapping[str, str], scratch: Path, sockets: Mapping[int, Path]
@@ -174,7 +191,22 @@ def _outermost(paths: Sequence[Path]) -> list[Path]:
     return sorted(dict.fromkeys(paths), key=lambda path: len(path.parts))
 
 
-def _watched(process: subprocess.Popen[bytes], limits: Limits, folders: Sequence[Path]) -> Ended:
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a sandbox: with its first process everything in its namespace is killed by the kernel."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE_S)
+
+
+def watched(
+    process: subprocess.Popen[bytes],
+    limits: Limits,
+    folders: Sequence[Path],
+    cancelled: threading.Event | None = None,
+    end: Callable[[subprocess.Popen[bytes]], None] = kill,
+) -> Ended:
+    """Wait for a process, and end it where it and its descendants reach a limit."""
     began = looked = time.monotonic()
     memory = processes = 0
     stopped: Stop | None = None
@@ -183,7 +215,9 @@ def _watched(process: subprocess.Popen[bytes], limits: Limits, folders: Sequence
         now = time.monotonic()
         used = usage(process.pid)
         memory, processes = max(memory, used.memory_bytes), max(processes, used.processes)
-        if now - began > limits.seconds:
+        if cancelled is not None and cancelled.is_set():
+            stopped = Stop.CANCELLED
+        elif now - began > limits.seconds:
             stopped = Stop.TIME
         elif used.memory_bytes > limits.memory_bytes:
             stopped = Stop.MEMORY
@@ -194,14 +228,6 @@ def _watched(process: subprocess.Popen[bytes], limits: Limits, folders: Sequence
             if sum(map(disk_bytes, folders)) > limits.disk_bytes:
                 stopped = Stop.DISK
         if stopped is not None:
-            _kill(process)
+            end(process)
     status = process.returncode if process.returncode >= 0 else 128 - process.returncode
     return Ended(status, time.monotonic() - began, stopped, memory, processes)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a sandbox: with its first process everything in its namespace is killed by the kernel."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_GRACE_S)

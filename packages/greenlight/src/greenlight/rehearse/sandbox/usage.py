@@ -19,6 +19,19 @@ class Usage:
 
 def usage(root: int) -> Usage:
     """Return what a process and all its descendants use."""
+    memory = threads = 0
+    for resident, own in _family(root).values():
+        memory, threads = memory + resident, threads + own
+    return Usage(memory, threads)
+
+
+def descendants(root: int) -> list[int]:
+    """Return the numbers of a process and all its descendants."""
+    return list(_family(root))
+
+
+def _family(root: int) -> dict[int, tuple[int, int]]:
+    """Return resident bytes and threads of a process and all its descendants, by their numbers."""
     children: dict[int, list[int]] = {}
     facts: dict[int, tuple[int, int]] = {}
     for entry in os.scandir("/proc"):
@@ -31,14 +44,13 @@ def usage(root: int) -> Usage:
         number = int(entry.name)
         children.setdefault(int(fields[1]), []).append(number)
         facts[number] = (int(fields[21]) * _PAGE, int(fields[17]))
-    memory = threads = 0
+    family: dict[int, tuple[int, int]] = {}
     waiting = [root]
     while waiting:
         number = waiting.pop()
-        resident, own = facts.get(number, (0, 0))
-        memory, threads = memory + resident, threads + own
+        family[number] = facts.get(number, (0, 0))
         waiting += children.get(number, [])
-    return Usage(memory, threads)
+    return family
 
 
 def disk_bytes(folder: Path) -> int:

@@ -66,6 +66,10 @@ class View:
         devices = sorted(Path("/dev").glob("nvidia*")) if gpu else []
         return cls(tuple(dict.fromkeys(p for p in shown if p.exists())), tuple(devices))
 
+    def also(self, *paths: Path) -> View:
+        """Return a view that shows more paths."""
+        return View(tuple(dict.fromkeys((*self.shown, *(p for p in paths if p.exists())))), self.devices)
+
 
 def _of_running() -> Iterator[Path]:
     yield from (Path(sys.prefix), Path(sys.base_prefix).resolve())

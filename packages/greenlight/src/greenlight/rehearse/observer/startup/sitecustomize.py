@@ -1,7 +1,8 @@
 """Runs before a subject's own code in each of its Python processes and notes what happens; it changes no result.
 
 Settings come from the environment: ``GREENLIGHT_OBSERVE`` names the folder that is written to,
-``GREENLIGHT_CLOCK_SPEED`` makes Python's clocks run faster, ``GREENLIGHT_MOST_TRIALS`` caps a search. Only the standard
+``GREENLIGHT_STEP_SECONDS`` moves Python's clocks on at every optimizer step, ``GREENLIGHT_MOST_TRIALS`` caps a search,
+``GREENLIGHT_MOST_NEW_TOKENS`` caps what `generate` adds. Only the standard
 library is imported here; the hooks for torch, transformers and optuna are placed when the subject imports them.
 """
 
@@ -17,10 +18,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
-from types import TracebackType
-from typing import Any
+from types import FrameType, TracebackType
+from typing import Any, NoReturn
 
-_real_time, _real_sleep = time.time, time.sleep
+_real_time = time.time
 
 
 class Notebook:
@@ -31,6 +32,10 @@ class Notebook:
         self._lock = threading.RLock()
         self._seen: set[str] = set()
         self.totals: dict[str, dict[str, Any]] = {}
+        self.searching = 0  # searches that are going on
+        self.steps = 0  # of the optimizer that has taken the most
+        self.all_steps = 0
+        self._saved = 0.0
 
     def note(self, kind: str, *, once: bool = False, **facts: Any) -> None:
         """Write one line; a line that is to be written once is not repeated."""
@@ -44,10 +49,22 @@ class Notebook:
             with contextlib.suppress(OSError), _quiet(), open(self._path, "a", encoding="utf-8") as file:
                 file.write(line + "\n")
 
+    def save(self, every_s: float = 0.0) -> None:
+        """Write what has grown, unless that was done less than some seconds ago: a process may be killed."""
+        now = _real_time()
+        if now - self._saved < every_s:
+            return
+        self._saved = now
+        if self.all_steps:
+            self.totals["steps"] = {"most": self.steps, "all": self.all_steps}
+        with contextlib.suppress(OSError, RuntimeError), _quiet():
+            with open(self._path + ".totals.part", "w", encoding="utf-8") as file:
+                json.dump(self.totals, file, default=str)
+            os.replace(self._path + ".totals.part", self._path + ".totals")
+
     def end(self) -> None:
-        """Write what has grown."""
-        for key, facts in self.totals.items():
-            self.note("total", of=key, **facts)
+        """Write what has grown for the last time."""
+        self.save()
         self.note("end", seconds=_real_time() - _began)
 
 
@@ -68,30 +85,105 @@ def _quiet() -> Iterator[None]:
 _began = _real_time()
 _folder = os.environ.get("GREENLIGHT_OBSERVE", "")
 book = Notebook(_folder)
+_subject = os.environ.get("GREENLIGHT_SUBJECT", os.getcwd()) + os.sep
+_step_s = float(os.environ.get("GREENLIGHT_STEP_SECONDS", "0"))
 
 
 def _frames(trace: TracebackType | None) -> list[dict[str, Any]]:
+    return _described(traceback.extract_tb(trace))
+
+
+def _described(summary: traceback.StackSummary) -> list[dict[str, Any]]:
     return [
-        {"file": frame.filename, "line": frame.lineno, "function": frame.name, "code": frame.line or ""}
-        for frame in traceback.extract_tb(trace)
-    ]
+        {
+            "file": frame.filename, "line": frame.lineno, "function": frame.name, "code": frame.line or "",
+            "end_line": frame.end_lineno, "column": frame.colno, "end_column": frame.end_colno,
+        }
+        for frame in summary
+    ]  # fmt: skip
+
+
+def _own_place() -> dict[str, Any]:
+    """Return the innermost place of the stack that lies in the subject's own folder; empty where there is none."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith("<") and os.path.abspath(name).startswith(_subject) and name != __file__:
+            return {"file": os.path.abspath(name), "line": frame.f_lineno, "function": frame.f_code.co_name}
+        frame = frame.f_back
+    return {}
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the first of a chain, which is what the subject's own code did wrong."""
+    seen = {id(error)}
+    while cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+        if id(cause) in seen:
+            break
+        seen.add(id(cause))
+        error = cause
+    return error
 
 
 def _on_exception(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None, before: Any = sys.excepthook
 ) -> None:
-    # What caused it comes first: the last of the chain is what the subject's own code did wrong.
-    chain, seen = error, {id(error)}
-    while cause := chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__):
-        if id(cause) in seen:
-            break
-        seen.add(id(cause))
-        chain = cause
+    chain = _root(error)
     book.note(
         "exception", type=kind.__name__, message=str(error)[:2000], frames=_frames(trace),
         root_type=type(chain).__name__, root_message=str(chain)[:2000], root_frames=_frames(chain.__traceback__),
     )  # fmt: skip
     before(kind, error, trace)
+
+
+class _Exit(SystemExit):
+    """The `SystemExit` of `sys.exit`, noted where it ends the process and nowhere else.
+
+    The interpreter asks for the status of an exit that nobody caught; no Python code is around it then.
+    """
+
+    def __init__(self, status: Any, facts: dict[str, Any]) -> None:
+        super().__init__(*(() if status is None else status if isinstance(status, tuple) else (status,)))
+        self._status = super().code
+        self._facts = facts
+
+    @property
+    def code(self) -> Any:  # type: ignore[override] # the interpreter reads it as an attribute
+        """The status that `sys.exit` was given."""
+        try:
+            sys._getframe(1)
+        except ValueError:
+            if self._status not in (None, 0):
+                book.note("exception", **self._facts)
+        return self._status
+
+
+_Exit.__name__ = _Exit.__qualname__ = "SystemExit"
+
+
+def _exit(status: Any = None, /) -> NoReturn:
+    """End the process as `sys.exit` does; what was being handled just then, and what argparse refused, is kept."""
+    facts: dict[str, Any] = {}
+    with contextlib.suppress(Exception), _quiet():
+        caller = sys._getframe(1)
+        here = _described(traceback.StackSummary.extract(reversed(list(traceback.walk_stack(caller)))))
+        handled = sys.exc_info()[1]
+        root = None if handled is None else _root(handled)
+        words = str(status)
+        frame: FrameType | None = caller
+        while frame is not None and frame.f_globals.get("__name__") == "argparse":
+            if frame.f_code.co_name == "error":
+                words = f"argparse: {frame.f_locals.get('message')}"
+            frame = frame.f_back
+        facts = {
+            "type": "SystemExit" if handled is None else type(handled).__name__,
+            "message": (words if handled is None else str(handled))[:2000],
+            "frames": here if handled is None else _frames(handled.__traceback__),
+            "root_type": "SystemExit" if root is None else type(root).__name__,
+            "root_message": (words if root is None else str(root))[:2000],
+            "root_frames": here if root is None else _frames(root.__traceback__),
+        }
+    raise _Exit(status, facts)
 
 
 def _on_thread_exception(told: threading.ExceptHookArgs, before: Any = threading.excepthook) -> None:
@@ -119,17 +211,27 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
             book.note("subprocess", once=True, command=command, cwd=str(arguments[2]))
 
 
-def _speed_up(factor: float) -> None:
-    """Make Python's clocks run faster, and sleeps shorter by as much."""
+_skew_s = 0.0
+
+
+def _skew_clocks() -> None:
+    """Let Python's clocks show more time than has passed, by what optimizer steps have added."""
     for name in ("time", "monotonic", "perf_counter"):
         real = getattr(time, name)
-        start = real()
-        setattr(time, name, lambda real=real, start=start: start + (real() - start) * factor)
+        setattr(time, name, lambda real=real: real() + _skew_s)
     for name in ("time_ns", "monotonic_ns", "perf_counter_ns"):
         real = getattr(time, name)
-        start = real()
-        setattr(time, name, lambda real=real, start=start: start + int((real() - start) * factor))
-    time.sleep = lambda seconds: _real_sleep(float(seconds) / factor)
+        setattr(time, name, lambda real=real: real() + int(_skew_s * 1e9))
+
+
+def _count_step(steps: int) -> None:
+    """Move the clocks on, once for each step of the optimizer that takes the most; a new one begins again."""
+    global _skew_s
+    book.all_steps += 1
+    book.save(every_s=2.0)
+    if steps == 1 or steps > book.steps:
+        book.steps = steps
+        _skew_s += _step_s
 
 
 # -- libraries -------------------------------------------------------------------------------------------------------
@@ -152,7 +254,8 @@ def _watch_torch(torch: Any) -> None:
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
             book.totals[key] = {
                 "type": type(optimizer).__name__, "steps": 0, "parameters": len(parameters), "with_gradient": 0,
-                "moved": 0, "rates": [], "device_kinds": sorted({p.device.type for p in parameters}),
+                "moved": 0, "rates": [], "at": _own_place(), "searching": book.searching > 0,
+                "first_rate": optimizer.defaults.get("lr"), "device_kinds": sorted({p.device.type for p in parameters}),
             }  # fmt: skip
             weights[key] = (parameters, [sum_of(p) for p in parameters])
         return key, book.totals[key]
@@ -169,6 +272,7 @@ def _watch_torch(torch: Any) -> None:
         with _quiet(), contextlib.suppress(Exception):
             key, facts = facts_of(optimizer)
             facts["steps"] += 1
+            _count_step(facts["steps"])
             if len(facts["rates"]) < 500:
                 facts["rates"].append([float(group["lr"]) for group in optimizer.param_groups])
             if facts["steps"] in (1, 2, 5, 20, 50):
@@ -185,6 +289,8 @@ def _watch_torch(torch: Any) -> None:
         facts = book.totals.setdefault(kind, {"calls": 0, "training": 0})
         facts["calls"] += 1
         facts["training"] += int(module.training)
+        if not module.training:
+            facts["steps_at_last_evaluation"] = book.all_steps
 
     register_module_forward_pre_hook(forward)
     loader = torch.utils.data.DataLoader
@@ -218,17 +324,38 @@ def _look_at_batch(model: Any, named: dict[str, Any]) -> None:
     if mask is not None and mask.dim() == 2 and not mask.is_floating_point():
         odd = mask[(mask != 0) & (mask != 1)]
         if odd.numel():
-            book.note("mask value", once=True, model=type(model).__name__, value=int(odd.flatten()[0]))
+            book.note("mask value", once=True, model=type(model).__name__, value=int(odd.flatten()[0]), at=_own_place())
     if labels is not None and ids is not None and labels.shape == ids.shape and model.training:
-        facts = book.totals.setdefault("labels", {"batches": 0, "without_ignored": 0, "equal_to_inputs": 0})
+        facts = book.totals.setdefault(
+            "labels",
+            {
+                "batches": 0,
+                "without_ignored": 0,
+                "equal_to_inputs": 0,
+                "with_end": 0,
+                "with_padding": 0,
+                "with_counted_padding": 0,
+                "at": _own_place(),
+            },
+        )
         facts["batches"] += 1
         facts["without_ignored"] += int(not bool((labels == -100).any()))
         facts["equal_to_inputs"] += int(bool((labels == ids).all()))
+        end = getattr(model.config, "eos_token_id", None)
+        ends = end if isinstance(end, list) else [end]
+        facts["with_end"] += int(any(e is not None and bool((labels == e).any()) for e in ends))
+        pad = getattr(model.config, "pad_token_id", None)
+        padded = (mask == 0) if mask is not None and mask.shape == ids.shape else ids != ids
+        if pad is not None and pad not in ends:
+            padded = padded | (ids == pad)
+        facts["with_padding"] += int(bool(padded.any()))
+        facts["with_counted_padding"] += int(bool((padded & (labels != -100)).any()))
 
 
 def _watch_generation(module: Any) -> None:
     mixin = module.GenerationMixin
     real = mixin.generate
+    most = os.environ.get("GREENLIGHT_MOST_NEW_TOKENS")
 
     def generate(self: Any, *arguments: Any, **named: Any) -> Any:
         with _quiet(), contextlib.suppress(Exception):
@@ -236,13 +363,17 @@ def _watch_generation(module: Any) -> None:
             mask = named.get("attention_mask")
             pad = getattr(self.generation_config, "pad_token_id", None)
             if ids is not None and not getattr(self.config, "is_encoder_decoder", False):
-                facts = book.totals.setdefault("generate", {"calls": 0, "rows": 0, "rows_padded_right": 0})
+                facts = book.totals.setdefault(
+                    "generate", {"calls": 0, "rows": 0, "rows_padded_right": 0, "at": _own_place()}
+                )
                 facts["calls"] += 1
                 facts["rows"] += int(ids.shape[0])
                 padded = (mask[:, -1] == 0) if mask is not None and mask.shape == ids.shape else (ids[:, -1] < 0)
                 if pad is not None:
                     padded = padded | ((ids[:, -1] == pad) & (ids[:, -1] == ids[:, -2]))
                 facts["rows_padded_right"] += int(padded.sum())
+        if most is not None and isinstance(named.get("max_new_tokens"), int):
+            named["max_new_tokens"] = min(int(most), named["max_new_tokens"])
         return real(self, *arguments, **named)
 
     mixin.generate = generate
@@ -259,12 +390,15 @@ def _watch_optuna(module: Any) -> None:
         )
         facts["studies"] += 1
         facts["asked_trials"] = n_trials
+        book.searching += 1
         if most is not None:
             n_trials = min(int(most), n_trials) if n_trials is not None else int(most)
         try:
             return real(self, func, n_trials, *arguments, **named)
         finally:
+            book.searching -= 1
             with contextlib.suppress(Exception):
+                facts["steps_until_its_end"] = book.all_steps
                 facts["trials"] = len(self.trials)
                 facts["values"] = [t.value for t in self.trials][:50]
                 facts["params"] = [t.params for t in self.trials][:50]
@@ -304,11 +438,15 @@ class Finder(importlib.abc.MetaPathFinder):
 
 
 if _folder:
+    import greenlight_libraries
+
+    WATCHED |= greenlight_libraries.watchers(book, _quiet, _own_place)
     book.note("start", argv=sys.argv if hasattr(sys, "argv") else [], cwd=os.getcwd(), pid=os.getpid())
     sys.excepthook = _on_exception
+    sys.exit = _exit
     threading.excepthook = _on_thread_exception
     sys.addaudithook(_on_event)
     sys.meta_path.insert(0, Finder())
     atexit.register(book.end)
-    if float(os.environ.get("GREENLIGHT_CLOCK_SPEED", "1")) != 1.0:
-        _speed_up(float(os.environ["GREENLIGHT_CLOCK_SPEED"]))
+    if _step_s:
+        _skew_clocks()

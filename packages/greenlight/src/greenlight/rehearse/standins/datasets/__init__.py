@@ -17,7 +17,7 @@ from greenlight.errors import GreenlightError
 from greenlight.rehearse.standins.datasets.catalogue import SETS, data_set
 from greenlight.rehearse.standins.datasets.inferred import inferred
 from greenlight.rehearse.standins.datasets.parquet import MARK, write
-from greenlight.rehearse.standins.datasets.schema import DataSet
+from greenlight.rehearse.standins.datasets.schema import TRAINING_ROWS, DataSet
 from greenlight.rehearse.standins.hub.repository import why_not_an_id
 
 __all__ = ["MARK", "SETS", "DataSet", "StandIn", "data_set", "describe", "folder", "inferred"]
@@ -71,7 +71,13 @@ def describe(dataset_id: str, preprocess_source: str = "", configurations: Seque
     )
 
 
-def folder(dataset_id: str, cache: Path, preprocess_source: str = "", configurations: Sequence[str] = ()) -> Path:
+def folder(
+    dataset_id: str,
+    cache: Path,
+    preprocess_source: str = "",
+    configurations: Sequence[str] = (),
+    training_rows: int = TRAINING_ROWS,
+) -> Path:
     """Return the folder of a stand-in for a data set, made at first use.
 
     Parameters
@@ -84,6 +90,8 @@ def folder(dataset_id: str, cache: Path, preprocess_source: str = "", configurat
         The code that reads the set; it matters only for a set that is not in the catalogue.
     configurations
         Names of configurations that the run files give; they matter only for a set that is not in the catalogue.
+    training_rows
+        How many rows a training split has; every other split has 32.
 
     Raises
     ------
@@ -93,16 +101,16 @@ def folder(dataset_id: str, cache: Path, preprocess_source: str = "", configurat
         If the cache cannot be written.
     """
     found, guessed = _made(dataset_id, preprocess_source, configurations)
-    shape = ""
+    shape = "" if training_rows == TRAINING_ROWS else f"-{training_rows}"
     if guessed:
         described = repr([(name, one.columns, one.splits) for name, one in found.configurations.items()])
-        shape = f"-{hashlib.sha256(described.encode()).hexdigest()[:12]}"
+        shape += f"-{hashlib.sha256(described.encode()).hexdigest()[:12]}"
     place = cache / f"{dataset_id.replace('/', '--')}-{_recipe()}{shape}"
     if not place.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=".dataset-", dir=cache))
         try:
-            write(found, unfinished, dataset_id, inferred=guessed)
+            write(found, unfinished, dataset_id, inferred=guessed, training_rows=training_rows)
             unfinished.chmod(0o755)
             unfinished.rename(place)
         except OSError:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from greenlight.errors import GreenlightError
-from greenlight.rehearse.standins.datasets.schema import Configuration, DataSet, rows
+from greenlight.rehearse.standins.datasets.schema import TRAINING_ROWS, DataSet, rows
 
 MARK = "greenlight_stand_in"
 
@@ -23,7 +23,7 @@ _KNOWN = ", with the configurations, splits, columns and types of the real one"
 _GUESSED = "; its columns were guessed from the code that reads it and may differ from the real one's"
 
 
-def write(data_set: DataSet, folder: Path, asked: str, *, inferred: bool) -> None:
+def write(data_set: DataSet, folder: Path, asked: str, *, inferred: bool, training_rows: int = TRAINING_ROWS) -> None:
     """Write the data set into a folder.
 
     Parameters
@@ -36,6 +36,8 @@ def write(data_set: DataSet, folder: Path, asked: str, *, inferred: bool) -> Non
         The id under which it is served; older ids have the same rows.
     inferred
         Whether the columns were guessed.
+    training_rows
+        How many rows a training split has.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def write(data_set: DataSet, folder: Path, asked: str, *, inferred: bool) -> Non
         (folder / name).mkdir()
         for split in configuration.splits:
             path = f"{name}/{split}-00000-of-00001.parquet"
-            _write_split(data_set, name, configuration, split, folder / path)
+            _write_split(data_set, name, split, folder / path, training_rows)
             files.append({"split": split, "path": path})
         first = {"default": True} if name == data_set.default else {}
         configs.append({"config_name": name, **first, "data_files": files})
@@ -58,7 +60,7 @@ def write(data_set: DataSet, folder: Path, asked: str, *, inferred: bool) -> Non
     (folder / "README.md").write_text(f"---\n{front}---\n{text}", "utf-8")
 
 
-def _write_split(data_set: DataSet, name: str, configuration: Configuration, split: str, path: Path) -> None:
+def _write_split(data_set: DataSet, name: str, split: str, path: Path, training_rows: int) -> None:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -67,9 +69,11 @@ def _write_split(data_set: DataSet, name: str, configuration: Configuration, spl
             f"--dataset {data_set.id}: a stand-in for it is a parquet file, and pyarrow is not installed; "
             f"run `pip install 'greenlight[servers]'`, or map a folder: --dataset {data_set.id}=FOLDER"
         ) from error
+    configuration = data_set.configurations[name]
     columns = configuration.columns
     schema = pyarrow.schema([(column, kind.arrow()) for column, kind in columns.items()])
     features = {column: kind.feature() for column, kind in columns.items()}
     schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-    table = pyarrow.Table.from_pylist([dict(row) for row in rows(configuration, data_set.id, name, split)], schema)
+    made = rows(configuration, data_set.id, name, split, training_rows)
+    table = pyarrow.Table.from_pylist([dict(row) for row in made], schema)
     pyarrow.parquet.write_table(table, path)

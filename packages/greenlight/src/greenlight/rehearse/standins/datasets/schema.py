@@ -244,8 +244,13 @@ class DataSet:
     names: tuple[str, ...] = field(default=())
 
 
-def rows(configuration: Configuration, data_set: str, name: str, split: str) -> list[Row]:
-    """Return the rows of one split: 64 of a training split, 32 of any other.
+TRAINING_ROWS, OTHER_ROWS = 64, 32
+
+
+def rows(
+    configuration: Configuration, data_set: str, name: str, split: str, training_rows: int = TRAINING_ROWS
+) -> list[Row]:
+    """Return the rows of one split: ``training_rows`` of a training split, 32 of any other.
 
     Parameters
     ----------
@@ -253,7 +258,9 @@ def rows(configuration: Configuration, data_set: str, name: str, split: str) -> 
         What they are rows of.
     data_set, name, split
         Ids that seed the source.
+    training_rows
+        How many a training split has.
     """
     draw = Draw(f"{data_set}\0{name}\0{split}")
-    count = 64 if split.startswith("train") else 32
+    count = training_rows if split.startswith("train") else OTHER_ROWS
     return [configuration.row(draw, Place(name, split, index)) for index in range(count)]

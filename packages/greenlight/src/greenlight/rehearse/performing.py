@@ -1,0 +1,229 @@
+"""The sequence of a rehearsal: trial and full of every run, evaluate, and going on after what can be mended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from greenlight.contract import commands
+from greenlight.contract.submission import Submission
+from greenlight.rehearse.cast import Cast
+from greenlight.rehearse.menders import mend
+from greenlight.rehearse.produced import produced
+from greenlight.rehearse.rehearsal import Act, Crash, InstallTrouble, Phase, Rehearsal
+from greenlight.rehearse.sandbox import Limits
+from greenlight.rehearse.shrinking import WHOLE, Shrinking, leaves_of, shrinking_of
+from greenlight.rehearse.stage import Performed, Stage
+from greenlight.rehearse.tracked import tracked
+
+_MOST_ROUNDS = 25  # of mending; every one lists another crash
+_TAIL_BYTES = 4000
+FULL_STEPS = 16
+"""Optimizer steps that a run's wall-clock budget lasts."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long commands may take, in seconds, and how many run side by side."""
+
+    trial_s: float = 180.0
+    full_s: float = 300.0
+    evaluate_s: float = 180.0
+    side_by_side: int = max(1, (os.cpu_count() or 1))
+
+
+@dataclass(frozen=True)
+class _Order:
+    phase: Phase
+    run_ids: tuple[str, ...]
+    command: tuple[str, ...]
+    limits: Limits
+    shrinking: Shrinking
+
+
+class Performing:
+    """One rehearsal while it goes on.
+
+    Parameters
+    ----------
+    submission, run_ids
+        What is rehearsed.
+    stage
+        Where.
+    patience
+        Limits.
+    told
+        Called with a line about every command that ends.
+    """
+
+    def __init__(
+        self,
+        submission: Submission,
+        run_ids: Sequence[str],
+        stage: Stage,
+        patience: Patience,
+        told: Callable[[str], None],
+    ) -> None:
+        self._submission, self._run_ids, self._stage = submission, tuple(run_ids), stage
+        self._patience, self._told = patience, told
+        self._files: dict[str, bytes] = dict(submission.files)
+        self._acts: list[Act] = []
+        self._rounds = 0
+        self._alone = stage.results.with_name("results-alone")
+
+    def perform(
+        self, cast: Cast, environment: str, install: tuple[InstallTrouble, ...] | None, *, confined: bool
+    ) -> Rehearsal:
+        """Perform everything and return what was seen; the arguments go into it as they are."""
+        results, patience = self._stage.results, self._patience
+        self._through(
+            [
+                self._order(
+                    Phase.TRIAL, run_id, commands.train(run_id, results, "trial", documented=True), patience.trial_s
+                )
+                for run_id in self._run_ids
+            ]
+        )
+        after_trial = tracked(self._stage.tracker_data)
+        self._through(
+            [
+                self._order(
+                    Phase.FULL, run_id, commands.train(run_id, results, "full", documented=True), patience.full_s
+                )
+                for run_id in self._run_ids
+            ]
+        )
+        self._evaluate()
+        return Rehearsal(
+            self._submission,
+            self._run_ids,
+            cast,
+            tuple(self._acts),
+            after_trial,
+            tracked(self._stage.tracker_data),
+            produced(results),
+            produced(self._alone),
+            environment,
+            install,
+            confined,
+            str(self._stage.experiment.parent),
+            self._files,
+        )
+
+    def _evaluate(self) -> None:
+        """Evaluate all runs that were trained, and then one alone: a comparison without a rival must not be made up."""
+        results, limits = self._stage.results, Limits(self._patience.evaluate_s)
+        trained = [act.run_ids[0] for act in self._acts if act.phase is Phase.FULL and act.is_through]
+        run_ids = tuple(run_id for run_id in self._run_ids if run_id in trained)
+        if not run_ids:
+            return
+        together = commands.evaluate(results, run_ids, documented=True)
+        self._through([_Order(Phase.EVALUATE, run_ids, tuple(together), limits, WHOLE)])
+        if len(run_ids) > 1:
+            first = run_ids[:1]
+            self._alone.mkdir()
+            alone = commands.evaluate(self._alone, first, documented=True)
+            self._through([_Order(Phase.ALONE, first, tuple(alone), limits, WHOLE)])
+
+    def _order(self, phase: Phase, run_id: str, command: Sequence[str], seconds: float) -> _Order:
+        shrinking = WHOLE if phase is Phase.TRIAL else shrinking_of(self._leaves(run_id), FULL_STEPS)
+        return _Order(phase, (run_id,), tuple(command), Limits(seconds), shrinking)
+
+    def _leaves(self, run_id: str) -> list[tuple[tuple[str, ...], Any]]:
+        found: list[tuple[tuple[str, ...], Any]] = []
+        for path in ("config/config.yaml", self._submission.run_files.get(run_id, "")):
+            try:
+                content = yaml.safe_load(self._files.get(path, b""))
+            except (yaml.YAMLError, ValueError, RecursionError):
+                continue
+            if isinstance(content, Mapping):
+                found += leaves_of(content)
+        return found
+
+    # -- going on ------------------------------------------------------------------------------------------------
+
+    def _through(self, orders: Sequence[_Order]) -> None:
+        """Perform commands side by side; where one crashed for a cause that can be mended, mend it and go on."""
+        # The first goes alone: what is wrong with all of them is found and mended once.
+        for pending in ([*orders[:1]], [*orders[1:]]):
+            while pending:
+                acts = self._side_by_side(pending)
+                crashed = [i for i, act in enumerate(acts) if act.crash is not None]
+                mended = self._mended(acts, crashed)
+                self._acts += acts
+                pending = [pending[i] for i in crashed] if mended else []
+
+    def _side_by_side(self, orders: Sequence[_Order]) -> list[Act]:
+        at_once = min(self._patience.side_by_side, len(orders))
+        # As many threads for each as there are cores for it: more would wait for each other.
+        threads = None if at_once == 1 else max(1, self._patience.side_by_side // at_once)
+        pool = ThreadPoolExecutor(at_once)
+        try:
+            return list(pool.map(lambda order: self._act(order, threads), orders))
+        except BaseException:
+            # Above all Ctrl-C: leaving waits for the threads, and they for their commands.
+            self._stage.cancel()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _act(self, order: _Order, threads: int | None) -> Act:
+        done = self._stage.perform(order.command, order.limits, order.shrinking, threads)
+        act = act_of(order.phase, order.run_ids, done, order.shrinking)
+        word = "exit 0" if act.is_through else f"stopped ({act.stopped})" if act.stopped else f"exit {act.status}"
+        self._told(f"{act.phase} {', '.join(act.run_ids)}: {word} after {act.seconds:.1f} s")
+        return act
+
+    def _mended(self, acts: list[Act], crashed: Sequence[int]) -> bool:
+        """Mend the cause of the first crash that can be mended; note it there."""
+        for index in crashed:
+            crash = acts[index].crash
+            if crash is None or crash.raised is None or self._rounds >= _MOST_ROUNDS:
+                continue
+            found = mend(crash.raised, self._files)
+            if found is not None:
+                self._rounds += 1
+                changed = {path: text for path, text in found.files.items() if self._files.get(path) != text}
+                self._files |= changed
+                self._stage.put(changed)
+                acts[index] = replace(acts[index], mended=found.said)
+                self._told(
+                    f"  {crash.raised.root_type} at {crash.raised.path}:{crash.raised.line}; scratch copy: {found.said}"
+                )
+                return True
+        return False
+
+
+def act_of(phase: Phase, run_ids: tuple[str, ...], done: Performed, shrinking: Shrinking) -> Act:
+    """Return the act that a performed command was."""
+    tail = _tail(done.log)
+    crash = None
+    if done.ended.status != 0 and done.ended.stopped is None:
+        # The first one in time: a parent only tells that its child has failed.
+        crash = Crash(next(iter(done.seen.raised), None), tail)
+    return Act(
+        phase,
+        run_ids,
+        done.command,
+        done.ended.status,
+        done.ended.seconds,
+        done.ended.stopped,
+        done.seen,
+        crash,
+        None,
+        shrinking,
+        done.ended.peak_memory_bytes,
+        tail,
+    )
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        return file.read().decode("utf-8", errors="replace")

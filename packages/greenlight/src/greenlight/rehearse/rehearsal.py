@@ -1,0 +1,159 @@
+"""What a rehearsal was: the commands that were performed, how each ended, and what they left."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from greenlight.contract.submission import Submission
+from greenlight.rehearse.cast import Cast
+from greenlight.rehearse.observer.record import Raised, Record
+from greenlight.rehearse.produced import Produced
+from greenlight.rehearse.sandbox import Stop
+from greenlight.rehearse.shrinking import WHOLE, Shrinking
+from greenlight.rehearse.tracked import TrackedRun
+
+
+class Phase(enum.StrEnum):
+    """The documented commands, in their order; the last one evaluates a single run by itself."""
+
+    TRIAL = "trial"
+    FULL = "full"
+    EVALUATE = "evaluate"
+    ALONE = "evaluate one run"
+
+
+@dataclass(frozen=True)
+class Crash:
+    """Why a command failed.
+
+    Attributes
+    ----------
+    raised
+        The exception that ended it; None where it ended in another way.
+    said
+        The last lines of its output, for what no exception tells.
+    """
+
+    raised: Raised | None
+    said: str
+
+
+@dataclass(frozen=True)
+class Act:
+    """One command that was performed.
+
+    Attributes
+    ----------
+    phase, run_ids
+        What it was for.
+    command
+        As it was typed.
+    status, seconds, stopped
+        Exit status, elapsed time, and the limit that ended it.
+    seen
+        What the observer noted.
+    crash
+        Set where the status is not 0 and no limit ended it.
+    mended
+        What was changed in the scratch copy after it, so that the rehearsal could go on.
+    shrinking
+        How it was made short.
+    peak_memory_bytes
+        Resident memory of all its processes.
+    tail
+        The last lines of its output.
+    """
+
+    phase: Phase
+    run_ids: tuple[str, ...]
+    command: tuple[str, ...]
+    status: int
+    seconds: float
+    stopped: Stop | None
+    seen: Record
+    crash: Crash | None = None
+    mended: str | None = None
+    shrinking: Shrinking = WHOLE
+    peak_memory_bytes: int = 0
+    tail: str = ""
+
+    @property
+    def is_through(self) -> bool:
+        """Whether the command came to its own end with status 0."""
+        return self.status == 0 and self.stopped is None
+
+
+@dataclass(frozen=True)
+class InstallTrouble:
+    """What was wrong with the environment: words, and the line of pyproject.toml where one can be told."""
+
+    words: str
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Everything that was seen; rules judge it.
+
+    Attributes
+    ----------
+    submission
+        What was handed in, unchanged.
+    run_ids
+        The runs that were rehearsed.
+    cast
+        What stood in for models and data sets.
+    acts
+        All commands in the order in which they ended; one that was performed again after a change appears again.
+    tracked_after_trial, tracked
+        The tracker's runs after all trials, and at the end.
+    produced, produced_alone
+        What lies in the results folder at the end, and in that of the evaluation of one run.
+    environment
+        One sentence about the packages that the commands ran with.
+    install
+        What was wrong with installing them; None where nothing was installed.
+    confined
+        Whether there was a sandbox.
+    work
+        The folder that the commands could write, as they knew it.
+    final_files
+        The experiment's files after what was changed to go on.
+    """
+
+    submission: Submission
+    run_ids: tuple[str, ...]
+    cast: Cast
+    acts: tuple[Act, ...]
+    tracked_after_trial: tuple[TrackedRun, ...]
+    tracked: tuple[TrackedRun, ...]
+    produced: Produced
+    produced_alone: Produced
+    environment: str
+    install: tuple[InstallTrouble, ...] | None = None
+    confined: bool = True
+    work: str = ""
+    final_files: Mapping[str, bytes] = field(default_factory=dict)
+
+    def last(self, phase: Phase) -> tuple[Act, ...]:
+        """Return the last act of each command of a phase: what it came to after all changes."""
+        found = {act.run_ids: act for act in self.acts if act.phase is phase}
+        return tuple(found.values())
+
+    def through(self, phase: Phase) -> tuple[Act, ...]:
+        """Return the acts of a phase that came to their own end with status 0."""
+        return tuple(act for act in self.last(phase) if act.is_through)
+
+    def place(self, at: Mapping[str, Any]) -> tuple[str, int]:
+        """Return the relative path and the line of a place that the observer noted; empty and 0 where it is none."""
+        file, line = str(at.get("file", "")), at.get("line", 0)
+        root = f"{self.work}/experiment/"
+        known = file.startswith(root) and file.removeprefix(root) in self.submission.files
+        return (file.removeprefix(root), int(line) if isinstance(line, int) else 0) if known else ("", 0)
+
+    def run_of(self, run_id: str) -> TrackedRun | None:
+        """Return what the tracker holds under a run id, or None."""
+        return next((run for run in self.tracked if run.run_id == run_id), None)

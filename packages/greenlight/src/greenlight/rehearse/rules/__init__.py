@@ -1,0 +1,1 @@
+"""The rules about what was observed, one file each."""

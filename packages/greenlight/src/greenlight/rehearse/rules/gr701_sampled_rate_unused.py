@@ -1,0 +1,75 @@
+"""GR701: a learning rate that the search samples never reaches an optimizer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from greenlight.rehearse.rehearsal import Rehearsal
+from greenlight.rehearse.rule import NotApplicable, ObservationRule
+from greenlight.review.criteria import Criterion
+from greenlight.review.finding import Finding, Severity
+
+# A name of an optimizer's own rate; rates of controllers and outer loops may drive something that is no optimizer.
+_RATE = re.compile(
+    r"^(?:lr|learning_rate|(?:\w+[_.])?(?:adapter|model|base|peak|max|initial)?_?(?:lr|learning_rate)(?:_init)?)$"
+)
+_OTHER = re.compile(r"outer|controller|meta|planner|policy|critic|decay|min")
+
+
+class SampledRateUnused(ObservationRule):
+    """Looks at the rates of optimizers in the trials of a search."""
+
+    id = "GR701"
+    name = "sampled-rate-unused"
+    criterion = Criterion.CONFIGURATION
+    severity = Severity.MAJOR
+    sentences = ()
+    summary = "The search samples a learning rate that no optimizer is made with: all its trials train the same."
+    why = (
+        "In every trial the sampled value was compared with the rates that optimizers were made with and stepped "
+        "with. None had it."
+    )
+    remedy = "Write the sampled value to the key that the optimizer's rate is read from."
+    observed = "parameters of trials, and constructor rates and rates at all steps of optimizers during the search"
+
+    def check(self, rehearsal: Rehearsal) -> Iterator[Finding]:
+        """Yield one finding for each parameter."""
+        seen = False
+        told: set[str] = set()
+        for act in rehearsal.acts:
+            rates = {
+                float(rate)
+                for key, entries in act.seen.totals.items()
+                if key.startswith("optimizer")
+                for facts in entries
+                if facts.get("searching")
+                for rate in [facts.get("first_rate"), *(r for row in facts.get("rates", []) for r in row)]
+                if isinstance(rate, int | float)
+            }
+            for facts in act.seen.totals.get("search", ()):
+                trials = [params for params in facts.get("params") or [] if isinstance(params, dict)]
+                seen = seen or len(trials) > 1
+                names = sorted({name for params in trials for name in params if _RATE.search(name.lower())})
+                for name in names if rates and len(trials) > 1 else ():
+                    values = [float(p[name]) for p in trials if isinstance(p.get(name), int | float)]
+                    reached = any(abs(value - rate) <= 1e-6 * abs(value) for value in values for rate in rates)
+                    if len(set(values)) > 1 and not reached and name not in told:
+                        told.add(name)
+                        sampled, used = (
+                            ", ".join(f"{v:.3g}" for v in values[:3]),
+                            ", ".join(f"{r:.3g}" for r in sorted(rates)[:3]),
+                        )
+                        said = f"the search samples {name} as {sampled}, and optimizers have the rates {used}"
+                        yield self.on(*_where(rehearsal, name), said, confidence="likely")
+        if not seen:
+            raise NotApplicable("no search of two trials was made")
+
+
+def _where(rehearsal: Rehearsal, name: str) -> tuple[str, int]:
+    """Return the line of the run file that names a parameter."""
+    for path in rehearsal.submission.run_files.values():
+        for number, line in enumerate(rehearsal.submission.files.get(path, b"").splitlines(), start=1):
+            if line.decode("utf-8", errors="replace").strip().startswith(f"{name}:"):
+                return path, number
+    return "src/train.py", 1
