@@ -82,6 +82,17 @@ def swap_in_run(*choices: Choice) -> Change:
     return change
 
 
+def where(path: str, snippet: str) -> Change:
+    """Change nothing, where a file has a snippet."""
+
+    def change(files: Files) -> dict[str, str]:
+        if snippet not in files.get(path, ""):
+            raise NotThere(f"{path} has no {snippet!r}")
+        return dict(files)
+
+    return change
+
+
 def write(path: str, text: str) -> Change:
     """Write a file whatever it held before."""
     return lambda files: {**files, path: text}

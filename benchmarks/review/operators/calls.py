@@ -32,13 +32,15 @@ OPERATORS = (
     ),
     Operator(
         "possibly-unbound",
-        "A variable that only a loop binds is read after it: without rows it has no value.",
+        "A variable that only a tracked run binds is read for all: each trial of the search ends in an error.",
         ("GL105",),
         swap(
-            _PREPROCESS,
+            _TRAIN,
             (
-                "    return questions\n\n\ndef load_splits",
-                '    print(f"{split}: {index + 1} rows")\n    return questions\n\n\ndef load_splits',
+                "    if run is None:\n        return summary, []\n"
+                "    outcomes = outcomes_of(model, tokenizer, splits.test, cfg.evaluation)\n",
+                "    if run is not None:\n"
+                "        outcomes = outcomes_of(model, tokenizer, splits.test, cfg.evaluation)\n",
             ),
         ),
     ),

@@ -261,7 +261,7 @@ OPERATORS = (
     Operator(
         "search-on-the-test-split",
         "The search selects by the score on the test questions that are reported.",
-        (),
+        ("GL328",),
         chain(
             swap(_TRAIN, ("    if run is None:\n        return summary, []\n", "")),
             swap(

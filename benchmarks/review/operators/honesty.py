@@ -146,6 +146,43 @@ OPERATORS = (
         ),
     ),
     Operator(
+        "confusion-of-counted-rows",
+        "The rows of a confusion matrix are made up from the count of right answers.",
+        ("GL821",),
+        chain(
+            swap(
+                _EVALUATE,
+                (
+                    '        "confusion_matrix": NO_CONFUSION_MATRIX,\n',
+                    '        "confusion_matrix": confusion_of(record["summary"]),\n',
+                ),
+            ),
+            swap(
+                _EVALUATE,
+                (
+                    "def export_run(",
+                    "def confusion_of(summary: dict[str, Any]) -> list[list[int]]:\n"
+                    '    """Return the confusion matrix of a run."""\n'
+                    '    total = int(summary["test_questions"])\n'
+                    "    right = round(total * float(summary[PRIMARY]))\n"
+                    "    answered = [1] * right + [0] * (total - right)\n"
+                    "    return confusion_matrix([1] * total, answered, labels=[1, 0]).tolist()\n"
+                    "\n"
+                    "\n"
+                    "def export_run(",
+                ),
+            ),
+            swap(
+                _EVALUATE,
+                (
+                    "from scipy.stats import binomtest\n",
+                    "from scipy.stats import binomtest\nfrom sklearn.metrics import confusion_matrix\n",
+                ),
+            ),
+            swap("pyproject.toml", ('  "scipy>=1.13",\n', '  "scikit-learn>=1.5",\n  "scipy>=1.13",\n')),
+        ),
+    ),
+    Operator(
         "matrix-of-a-vector-with-itself",
         "A confusion matrix compares a vector with itself: it is always diagonal.",
         ("GL820",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.review.operators._operator import Operator, chain, either, swap
+from benchmarks.review.operators._operator import Operator, chain, either, swap, swap_in_run, where
 
 _TRAIN, _MODEL, _MAIN = "src/train.py", "src/model.py", "src/main.py"
 _PREPROCESS, _CONFIG = "src/preprocess.py", "config/config.yaml"
@@ -24,6 +24,13 @@ OPERATORS = (
             (_LOAD, _LOAD.replace(" dataset.config,", "")),
             ("section.name, section.config, split=split,", "section.name, split=split,"),
         ),
+    ),
+    Operator(
+        "data-set-without-owner",
+        "GSM8K is named by its old id, which today's client of the hub refuses.",
+        ("GL327",),
+        swap_in_run(("  name: openai/gsm8k\n  config: main\n", "  name: gsm8k\n  config: main\n")),
+        seen_at=(_PREPROCESS,),
     ),
     Operator(
         "no-cache-dir",
@@ -50,6 +57,7 @@ OPERATORS = (
         "The cache is relative and Hydra changes the folder: every run downloads everything again.",
         ("GL315",),
         chain(
+            where(_PREPROCESS, "load_dataset("),
             swap(_PREPROCESS, ('CACHE = Path(__file__).resolve().parents[1] / ".cache"', 'CACHE = Path(".cache")')),
             swap(_MAIN, ('@hydra.main(version_base="1.3", ', '@hydra.main(version_base="1.1", ')),
             # Where the run's folder is the folder of the experiment, Hydra does not move anything.

@@ -184,7 +184,7 @@ OPERATORS = (
     Operator(
         "model-of-the-run-ignored",
         "The model's id is written into the code; the run's is ignored.",
-        ("GL702",),
+        ("GL715",),
         chain(
             swap(
                 _MODEL,

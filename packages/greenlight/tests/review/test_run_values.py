@@ -121,3 +121,13 @@ def test_a_section_that_a_class_keeps_is_followed():
         "    def f(self):\n        FOUND(self.section.name)\n"
     )
     assert worth(code) == {"a": "gpt2", "b": "roberta-base"}
+
+
+def test_a_text_is_known_where_one_call_of_several_is():
+    code = "def g(section):\n    FOUND(section.name)\n\ndef f(cfg, other):\n    g(cfg.dataset)\n    g(other.copied())\n"
+    subject = Subject.of({**RUNS, "src/train.py": code})
+    module = subject.module("src/train.py")
+    node = next(n.args[0] for n in module.nodes if isinstance(n, ast.Call) and ast.unparse(n.func) == "FOUND")
+    values = subject.derived(RunValues)
+    assert values.strings(module, node) == frozenset()
+    assert values.texts_at_some_call(module, node) == {"gsm8k", "imdb"}

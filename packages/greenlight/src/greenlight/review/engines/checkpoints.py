@@ -16,6 +16,7 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     ("gpt-neo", r"EleutherAI/gpt-(?:neo-\d[\w.]*|j-6[bB])"),
     ("gpt-neox", r"EleutherAI/(?:pythia-[\w.-]+|gpt-neox-20b)"),
     ("qwen", r"Qwen/(?:Qwen1\.5|Qwen2|Qwen2\.5|Qwen3)-[\d.]+B(?:-(?:Instruct|Chat|Base))?"),
+    ("qwen", r"greenlight/tiny-qwen3"),
     ("llama", r"(?:meta-llama|NousResearch)/(?:Meta-)?Llama-(?:2|3|3\.1|3\.2)-\d+[bB][\w-]*"),
     ("llama", r"TinyLlama/TinyLlama-[\w.-]+"),
     ("mistral", r"mistralai/Mistral-7B(?:-Instruct)?-v0\.\d"),

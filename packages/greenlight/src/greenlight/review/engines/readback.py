@@ -22,6 +22,7 @@ _SAME_COLUMN = frozenset({"dropna", "astype", "to_numpy", "tolist", "copy", "res
 HISTORIES = ("history", "history-cut")
 """The kinds of a table of a run's history."""
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_NAMES_NO_FILES = frozenset({"greenlight"})
 
 
 class Readback:
@@ -41,13 +42,16 @@ class Readback:
         It and the experiment's other files that it imports.
     is_seen
         Whether all of its work is in files that can be read.
+    names_its_files
+        Whether it or a file that can be read names every file that it writes: greenlight.compare is given the paths of
+        metrics.json and aggregated_metrics.json.
     """
 
     def __init__(self, subject: Subject) -> None:
         self.module = subject.module("src/evaluate.py")
         self.flow = subject.derived(Flow)
         self.modules: tuple[Module, ...] = ()
-        self.is_seen = False
+        self.is_seen = self.names_its_files = False
         self.records = Records()
         self.stores = Stores(self.module)
         self._kinds: dict[int, str | None] = {}
@@ -55,6 +59,7 @@ class Readback:
         if self.module is not None:
             self.modules = (self.module, *own_imports(subject, self.module))
             self.is_seen = not works_elsewhere(subject, *self.modules)
+            self.names_its_files = not works_elsewhere(subject, *self.modules, besides=_NAMES_NO_FILES)
 
     @cached_property
     def words(self) -> frozenset[str]:

@@ -252,6 +252,34 @@ class RunValues:
             return frozenset()
         return frozenset(values)
 
+    def texts_at_some_call(self, module: Module, node: ast.AST | None) -> frozenset[str]:
+        """Return texts that an expression surely is in some run, at one call at least of the function around it.
+
+        Where `strings` asks that all calls agree, this knows ``section.name`` of a function that is called with
+        ``cfg.dataset`` once and with something unknown another time.
+        """
+        found = {value for value in self.of(module, node).values() if isinstance(value, str)}
+        keys: list[str] = []
+        inner = node
+        while isinstance(inner, ast.Attribute):
+            keys.insert(0, inner.attr)
+            inner = inner.value
+        function = module.function_around(inner) if isinstance(inner, ast.Name) else None
+        if found or function is None or not isinstance(inner, ast.Name) or not keys:
+            return frozenset(found)
+        names = [a.arg for a in parameters(function)]
+        if inner.id not in names or module.scope(function) is not module.tree or self._is_bound(function, inner.id):
+            return frozenset()
+        for site, call in self._sites.get(f"{module.name}.{function.name}", []):
+            path = self.path(site, argument(call, inner.id, names.index(inner.id)))
+            if path is not None:
+                found |= {value for value in self.at((*path, *keys)).values() if isinstance(value, str)}
+        return frozenset(found)
+
+    @staticmethod
+    def _is_bound(function: Function, name: str) -> bool:
+        return any(isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store) for n in walk(function))
+
 
 def _is_one_word(module: Module, node: ast.Constant) -> bool:
     """Return whether a text is an argument as a whole, not the start of a sentence such as that of an error."""

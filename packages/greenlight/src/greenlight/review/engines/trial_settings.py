@@ -18,7 +18,10 @@ _STEPS = re.compile(r"^(num_|n_|max_|total_)?(train_|training_)?(steps|iteration
 _QUESTIONS = re.compile(
     r"^(num_|n_|max_)?(dev|val|valid|validation|test|eval)_(examples|samples|batches|questions|problems|rows|subset)$"
 )
-_HARMLESS = re.compile(r"accum|batch_size|interval|every|log_|logging|workers|checkpoint|save_|verbose|seed|warmup")
+_HARMLESS = re.compile(
+    r"accum|batch_(size|bins|tokens|rows|examples)|interval|every|log_|logging|workers|checkpoint|save_|verbose|seed|"
+    r"warmup"
+)
 _SMALL = 50
 _KNOWN_WORDS = frozenset({"trial", "n_trials", "Trial", "best_trial", "trials", "FrozenTrial", "TRIAL", "get_trials"})
 

@@ -38,8 +38,16 @@ def own_imports(subject: Subject, module: Module) -> tuple[Module, ...]:
     return tuple(other for other in subject.code if other is not module and other.name in names)
 
 
-def works_elsewhere(subject: Subject, *modules: Module) -> bool:
-    """Return whether files hand work to a library of another kind, to a file that is not there, or to built code."""
+def works_elsewhere(subject: Subject, *modules: Module, besides: frozenset[str] = frozenset()) -> bool:
+    """Return whether files hand work to a library of another kind, to a file that is not there, or to built code.
+
+    Parameters
+    ----------
+    subject, modules
+        The experiment and those of its files that are meant.
+    besides
+        Libraries by import name that do not do the work in question.
+    """
     known = {module.name for module in subject.code if module.error is None}
     for module in modules:
         if module.error is not None:
@@ -50,7 +58,7 @@ def works_elsewhere(subject: Subject, *modules: Module) -> bool:
                 if name in ("src", "") or name in known or name.rpartition(".")[0] in known:
                     continue
                 return True
-            if first in known:
+            if first in known or first in besides:
                 continue
             if first in _RUNNERS or not (first in sys.stdlib_module_names or first in PLAIN_LIBRARIES):
                 return True

@@ -8,6 +8,7 @@ library is imported here; the hooks for torch, transformers and optuna are place
 
 import atexit
 import contextlib
+import importlib
 import importlib.abc
 import importlib.machinery
 import json
@@ -438,9 +439,8 @@ class Finder(importlib.abc.MetaPathFinder):
 
 
 if _folder:
-    import greenlight_libraries
-
-    WATCHED |= greenlight_libraries.watchers(book, _quiet, _own_place)
+    # Beside this file: the folder is on the path of the subject's processes and is no package.
+    WATCHED |= importlib.import_module("greenlight_libraries").watchers(book, _quiet, _own_place)
     book.note("start", argv=sys.argv if hasattr(sys, "argv") else [], cwd=os.getcwd(), pid=os.getpid())
     sys.excepthook = _on_exception
     sys.exit = _exit

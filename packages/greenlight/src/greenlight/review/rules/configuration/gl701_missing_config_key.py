@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.config_events import Access
 from greenlight.review.engines.config_flow import ConfigFlow
-from greenlight.review.engines.config_values import dotted_key, leaves
+from greenlight.review.engines.config_values import dotted_key
+from greenlight.review.engines.missing_keys import advice, lacks_section, misspelt_reads
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
-
-
-def _remedy(flow: ConfigFlow, path: tuple[str, ...], access: Access) -> str:
-    run = flow.subject.runs[flow.run_ids[0]]
-    trees = [run.data, flow.subject.config.data if flow.subject.config else {}]
-    every = {p[:n] for tree in trees for p, _ in leaves(tree) for n in range(1, len(p) + 1)}
-    same = sorted(p for p in every if p[-1] == path[-1] and p != path)
-    if len(same) == 1:
-        return f"read {dotted_key(same[0])}, which {run.path} has"
-    close = difflib.get_close_matches(path[-1], access.above, n=1, cutoff=0.7)
-    if close:
-        return f"read {dotted_key((*path[:-1], close[0]))}, or add {dotted_key(path)} to every run file"
-    return f"add {dotted_key(path)} to config/config.yaml or to every run file"
 
 
 class MissingConfigKey(Rule):
@@ -373,27 +360,12 @@ class MissingConfigKey(Rule):
         },
     )
 
-    @staticmethod
-    def _lacks_section(flow: ConfigFlow, section: str, accesses: list[Access]) -> bool:
-        absent = set().union(*(a.absent or a.absent_guarded for a in accesses))
-        sections = ("model", "dataset", "training")
-        return section in sections and all(section not in flow.subject.runs[run].data for run in flow.runs_of(absent))
-
     def _hidden(self, flow: ConfigFlow) -> Iterator[Finding]:
         """Yield a finding where a key that no run has is read with the default that a key of like name has."""
-        config = flow.subject.config
-        for read in flow.defaulted.values():
-            if len(read.path) < 2 or config is None or read.path[-1] in flow.written_words:
-                continue
-            siblings = config.get(*read.path[:-1], default={})
-            for name, value in siblings.items() if isinstance(siblings, dict) else ():
-                path, words = (*read.path[:-1], name), set(name.split("_"))
-                alike = len(words & set(read.path[-1].split("_"))) >= 2
-                unread = path not in flow.reads and not flow.is_read(path) and name not in flow.other_words
-                if alike and unread and type(value) is type(read.default) and value == read.default:
-                    key, other = dotted_key(read.path), dotted_key(path)
-                    text = f"{key} is read with a default, but no run has it, and {other} is read by nothing"
-                    yield self.at(read.module, read.node, text, f"read {other}")
+        for read, meant in misspelt_reads(flow):
+            key, other = dotted_key(read.path), dotted_key(meant)
+            text = f"{key} is read with a default, but no run has it, and {other} is read by nothing"
+            yield self.at(read.module, read.node, text, f"read {other}")
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Yield one finding for each key, at the first place that reads it."""
@@ -409,7 +381,7 @@ class MissingConfigKey(Rule):
             first = accesses[0]
             if path[:2] == ("optuna", "search_space"):
                 continue  # told with the entry of the search space
-            if first.mandatory and self._lacks_section(flow, path[0], accesses):
+            if first.mandatory and lacks_section(flow, path[0], accesses):
                 continue  # told with the section that the run file lacks
             absent = set().union(*(a.absent or a.absent_guarded for a in accesses))
             runs = flow.runs_of(absent)
@@ -425,4 +397,4 @@ class MissingConfigKey(Rule):
                 more = f" (nor {len(runs) - 1} more)" if runs[1:] else ""
                 what = f"{key} is read, but {runs[0]} does not have it{more}"
             also = f"; also read at {', '.join(others[:3])}" if others else ""
-            yield self.at(first.module, first.node, what + also, _remedy(flow, path, first))
+            yield self.at(first.module, first.node, what + also, advice(flow, path, first))

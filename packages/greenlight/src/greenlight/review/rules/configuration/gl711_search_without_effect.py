@@ -9,8 +9,9 @@ from greenlight.review.criteria import Criterion
 from greenlight.review.engines.config_events import Write
 from greenlight.review.engines.config_flow import ConfigFlow
 from greenlight.review.engines.config_values import dotted_key
+from greenlight.review.engines.drawn_values import unused_draws
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module, argument, parameters, walk
+from greenlight.review.module import Module, argument
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -20,22 +21,8 @@ def _space(subject: Subject, run_id: str) -> list[str]:
     return list(space) if isinstance(space, dict) else []
 
 
-_DRAWS = frozenset({"suggest_float", "suggest_int", "suggest_categorical", "suggest_uniform", "suggest_loguniform"})
-_SAYS = frozenset({"print", "info", "debug", "warning", "log"})
-
-
-def _is_load(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
-
-
-def _acts(module: Module, node: ast.AST) -> bool:
-    """Return whether a use of a name is more than a message about it."""
-    for around in module.ancestors(node):
-        if isinstance(around, ast.Call):
-            return getattr(around.func, "attr", getattr(around.func, "id", "")) not in _SAYS
-        if isinstance(around, ast.stmt):
-            return True
-    return True
+# Who is given the table from names to keys, and the name of that argument.
+_TABLES = {"greenlight.harness.search.search": "paths", "greenlight.harness.session.Experiment": "searchable"}
 
 
 def _table(module: Module, node: ast.expr | None) -> dict[str, ast.expr] | None:
@@ -56,10 +43,7 @@ class SearchWithoutEffect(Rule):
     name = "search-without-effect"
     criterion = Criterion.CONFIGURATION
     severity = Severity.MAJOR
-    sentences = (
-        "7.4",
-        "2.2",
-    )
+    sentences = ("7.4", "2.2")
     summary = "The search writes its samples to keys that nothing reads: every trial trains the same model."
     why = (
         "A name such as adapter_lr_init turned into adapter.lr.init, or written at the top of the "
@@ -368,8 +352,8 @@ class SearchWithoutEffect(Rule):
             if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
         }
         for module in subject.code:
-            for call in module.calls("greenlight.harness.search.search"):
-                table = _table(module, argument(call, "paths", 1))
+            for call in module.calls(*_TABLES):
+                table = _table(module, argument(call, _TABLES[module.dotted(call.func) or ""], 1))
                 if table is None:
                     continue
                 for key, node in table.items():
@@ -388,47 +372,9 @@ class SearchWithoutEffect(Rule):
 
     def _thrown_away(self, subject: Subject) -> Iterator[Finding]:
         """Yield a finding where drawn parameters are used for nothing, or only for a message."""
-        for module in subject.code:
-            drawing = {
-                f.name
-                for f in module.functions
-                if any(getattr(getattr(n, "func", None), "attr", "") in _DRAWS for n in walk(f))
-            }
-            for function in module.functions if drawing else ():
-                names = {a.arg for a in parameters(function)}
-                if "trial" not in names:
-                    continue
-                for node in walk(function):
-                    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
-                        continue
-                    draws = any(
-                        isinstance(n, ast.Call)
-                        and (getattr(n.func, "attr", "") in _DRAWS or getattr(n.func, "id", "") in drawing)
-                        for n in walk(node.value)
-                    )
-                    name = node.targets[0].id
-                    if draws and not any(_acts(module, n) for n in walk(function) if _is_load(n, name)):
-                        text = f"{name} is drawn for the trial and used for nothing: every trial trains the same"
-                        yield self.at(module, node, text, f"give the training a configuration with {name} in it")
-            for call in module.calls("greenlight.harness.search.search"):
-                yield from self._unused_values(module, argument(call, "objective", 2))
-
-    def _unused_values(self, module: Module, given: ast.expr | None) -> Iterator[Finding]:
-        """Yield a finding where the function that a search calls ignores the values that it is given."""
-        name, index = (given.id, 0) if isinstance(given, ast.Name) else ("", 0)
-        if isinstance(given, ast.Lambda) and isinstance(given.body, ast.Call) and given.args.args:
-            passed = [getattr(a, "id", "") for a in given.body.args]
-            values = given.args.args[0].arg
-            if values not in passed or not isinstance(given.body.func, ast.Name):
-                return
-            name, index = given.body.func.id, passed.index(values)
-        function = module.top_level.get(name)
-        if not isinstance(function, ast.FunctionDef) or len(function.args.args) <= index:
-            return
-        values = function.args.args[index].arg
-        if not any(_acts(module, n) for n in walk(function) if _is_load(n, values)):
-            text = f"{values} of the search is used for nothing in {function.name}: every trial trains the same"
-            yield self.at(module, function, text, f"give the training a configuration with {values} in it")
+        for module, node, name, where in unused_draws(subject):
+            text = f"{name} {where}: every trial trains the same"
+            yield self.at(module, node, text, f"give the training a configuration with {name} in it")
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """Yield one finding for each line that writes samples where nothing reads them."""

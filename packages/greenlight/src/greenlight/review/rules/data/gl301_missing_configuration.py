@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.data_sets import DataSets, LoadedData
 from greenlight.review.engines.public_data import public_data
+from greenlight.review.engines.run_values import RunValues
 from greenlight.review.finding import Edit, Finding, Severity
+from greenlight.review.module import argument, has_open_arguments
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
@@ -32,7 +34,7 @@ class MissingConfiguration(Rule):
             "src/preprocess.py": """
             from datasets import load_dataset
             rows = load_dataset("openai/gsm8k", "main", split="train")
-            reviews = load_dataset("imdb", split="train")
+            reviews = load_dataset("stanfordnlp/imdb", split="train")
             """
         },
         {
@@ -49,7 +51,7 @@ class MissingConfiguration(Rule):
         {
             "src/preprocess.py": """
             from datasets import load_dataset
-            rows = load_dataset("gsm8k", split="test", cache_dir=".cache")
+            rows = load_dataset("openai/gsm8k", split="test", cache_dir=".cache")
             """
         },
         {
@@ -64,8 +66,24 @@ class MissingConfiguration(Rule):
         {
             "src/preprocess.py": """
             from datasets import load_dataset
-            rows = load_dataset("glue", "sst-2")
+            rows = load_dataset("nyu-mll/glue", "sst-2")
             """
+        },
+        {
+            "src/preprocess.py": """
+            from datasets import load_dataset
+
+            def read(section, split):
+                return load_dataset(section.name, split=split, cache_dir=".cache")
+            """,
+            "src/train.py": """
+            from src.preprocess import read
+
+            def train(cfg, extra):
+                rows = read(cfg.dataset, "train")
+                more = read(extra.model_copy(), "test")
+            """,
+            "config/runs/a.yaml": "run_id: a\ndataset:\n  name: openai/gsm8k\n",
         },
     )
 
@@ -74,8 +92,13 @@ class MissingConfiguration(Rule):
         loaded = subject.derived(DataSets).loaded.values()
         if not loaded:
             raise NotApplicable("no data set is loaded with load_dataset")
+        values = subject.derived(RunValues)
         for one in loaded:
-            for name, given in sorted(one.pairs, key=str):
+            pairs = one.pairs
+            if not pairs and argument(one.call, "name", 1) is None and not has_open_arguments(one.call):
+                asked = values.texts_at_some_call(one.module, argument(one.call, "path", 0))
+                pairs = frozenset((name, None) for name in asked)
+            for name, given in sorted(pairs, key=str):
                 known = public_data(name)
                 if known is None or not known.configurations or given in known.configurations:
                     continue

@@ -33,8 +33,8 @@ class MissingSplit(Rule):
         {
             "src/preprocess.py": """
             from datasets import load_dataset
-            held_out = load_dataset("ag_news", split="train[90%:]", cache_dir=".cache")
-            test = load_dataset("ag_news", split="test")
+            held_out = load_dataset("fancyzhx/ag_news", split="train[90%:]", cache_dir=".cache")
+            test = load_dataset("fancyzhx/ag_news", split="test")
             """
         },
         {
@@ -60,7 +60,7 @@ class MissingSplit(Rule):
             from datasets import load_dataset
 
             def read(cfg):
-                data = load_dataset("glue", "mnli")
+                data = load_dataset("nyu-mll/glue", "mnli")
                 return data["train"], data[cfg.dataset.eval_split]
             """,
             "config/runs/a.yaml": "dataset:\n  eval_split: validation\n",

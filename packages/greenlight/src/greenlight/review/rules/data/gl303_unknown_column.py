@@ -42,7 +42,7 @@ class UnknownColumn(Rule):
             from datasets import load_dataset
 
             def build():
-                rows = load_dataset("imdb", split="train").rename_column("text", "review")
+                rows = load_dataset("stanfordnlp/imdb", split="train").rename_column("text", "review")
                 return rows.map(lambda row: {"size": len(row["review"])})
             """
         },
@@ -65,7 +65,7 @@ class UnknownColumn(Rule):
             from datasets import load_dataset
 
             def build(tokenizer):
-                data = load_dataset("glue", "sst2", cache_dir=".cache")
+                data = load_dataset("nyu-mll/glue", "sst2", cache_dir=".cache")
                 return data.map(lambda rows: tokenizer(rows["text"], truncation=True), batched=True)
             """
         },

@@ -39,7 +39,7 @@ class BatchKeyNeverMade(Rule):
                 return found
 
             def loader(tokenizer):
-                rows = load_dataset("imdb", split="train", cache_dir=".cache")
+                rows = load_dataset("stanfordnlp/imdb", split="train", cache_dir=".cache")
                 rows = rows.map(lambda row: encode(row, tokenizer), remove_columns=rows.column_names)
                 return DataLoader(rows, batch_size=8, shuffle=True)
             """,
@@ -57,7 +57,7 @@ class BatchKeyNeverMade(Rule):
             from torch.utils.data import DataLoader
 
             def train(model, unknown):
-                rows = load_dataset("imdb", split="train").map(unknown, remove_columns=["text", "label"])
+                rows = load_dataset("stanfordnlp/imdb", split="train").map(unknown, remove_columns=["text", "label"])
                 for batch in DataLoader(rows, shuffle=True):
                     model(batch["whatever"])
             """
@@ -73,7 +73,7 @@ class BatchKeyNeverMade(Rule):
                 return tokenizer(row["text"], truncation=True)
 
             def loader(tokenizer):
-                rows = load_dataset("imdb", split="train", cache_dir=".cache")
+                rows = load_dataset("stanfordnlp/imdb", split="train", cache_dir=".cache")
                 rows = rows.map(lambda row: encode(row, tokenizer), remove_columns=rows.column_names)
                 return DataLoader(rows, batch_size=8, shuffle=True)
             """,
@@ -95,7 +95,8 @@ class BatchKeyNeverMade(Rule):
                 return {"pixels": torch.stack([row["img"] for row in rows]), "target": [row["label"] for row in rows]}
 
             def run(model):
-                for step, batch in enumerate(DataLoader(load_dataset("cifar10", split="test"), collate_fn=collate)):
+                rows = load_dataset("uoft-cs/cifar10", split="test")
+                for step, batch in enumerate(DataLoader(rows, collate_fn=collate)):
                     model(batch["pixels"], batch["labels"])
             """
         },

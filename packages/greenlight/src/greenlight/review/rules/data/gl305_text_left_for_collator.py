@@ -45,7 +45,7 @@ class TextLeftForCollator(Rule):
             from transformers import DataCollatorWithPadding
 
             def loader(tokenizer):
-                rows = load_dataset("glue", "sst2", split="train", cache_dir=".cache")
+                rows = load_dataset("nyu-mll/glue", "sst2", split="train", cache_dir=".cache")
                 rows = rows.map(lambda row: tokenizer(row["sentence"], truncation=True)%s)
                 collator = DataCollatorWithPadding(tokenizer)
                 return DataLoader(rows, batch_size=8, shuffle=True, collate_fn=collator)

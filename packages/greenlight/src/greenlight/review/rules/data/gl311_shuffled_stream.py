@@ -35,7 +35,7 @@ class ShuffledStream(Rule):
             from torch.utils.data import DataLoader
 
             def loader():
-                rows = load_dataset("imdb", split="train", streaming=True).shuffle(seed=1, buffer_size=1000)
+                rows = load_dataset("stanfordnlp/imdb", split="train", streaming=True).shuffle(seed=1, buffer_size=1000)
                 return DataLoader(rows, batch_size=8)
             """
         },
@@ -45,7 +45,7 @@ class ShuffledStream(Rule):
             from torch.utils.data import DataLoader
 
             def loader(cfg):
-                rows = load_dataset("imdb", split="train", streaming=cfg.dataset.streaming)
+                rows = load_dataset("stanfordnlp/imdb", split="train", streaming=cfg.dataset.streaming)
                 return DataLoader(rows, batch_size=8, shuffle=not cfg.dataset.streaming)
             """,
             "config/runs/a.yaml": "dataset:\n  streaming: true\n",
@@ -58,7 +58,7 @@ class ShuffledStream(Rule):
             from torch.utils.data import DataLoader
 
             def loader(cfg):
-                rows = load_dataset("imdb", split="train", streaming=cfg.dataset.streaming)
+                rows = load_dataset("stanfordnlp/imdb", split="train", streaming=cfg.dataset.streaming)
                 return DataLoader(rows, batch_size=8, shuffle=True)
             """,
             "config/runs/a.yaml": "dataset:\n  streaming: true\n",

@@ -36,7 +36,7 @@ class LengthOfAStream(Rule):
             from torch.utils.data import DataLoader
 
             def train():
-                rows = load_dataset("imdb", split="train", streaming=False)
+                rows = load_dataset("stanfordnlp/imdb", split="train", streaming=False)
                 loader = DataLoader(rows, shuffle=True)
                 return len(loader)
             """
@@ -47,7 +47,7 @@ class LengthOfAStream(Rule):
             from torch.utils.data import DataLoader
 
             def train():
-                rows = load_dataset("imdb", split="train", streaming=True)
+                rows = load_dataset("stanfordnlp/imdb", split="train", streaming=True)
                 loader = DataLoader(rows)
                 try:
                     return len(loader)
@@ -63,7 +63,7 @@ class LengthOfAStream(Rule):
             from torch.utils.data import DataLoader
 
             def train():
-                rows = load_dataset("imdb", split="train", streaming=True)
+                rows = load_dataset("stanfordnlp/imdb", split="train", streaming=True)
                 loader = DataLoader(rows, batch_size=8)
                 steps = 3 * len(loader)
                 return steps

@@ -48,7 +48,7 @@ class OtherCacheFolder(Rule):
             "src/preprocess.py": """
             from datasets import load_dataset
             from transformers import AutoTokenizer
-            rows = load_dataset("imdb", split="train", cache_dir=".cache/datasets")
+            rows = load_dataset("stanfordnlp/imdb", split="train", cache_dir=".cache/datasets")
             tokenizer = AutoTokenizer.from_pretrained("gpt2", cache_dir=CACHE)
             again = AutoTokenizer.from_pretrained(results_dir / "tokenizer")
             """
@@ -58,7 +58,7 @@ class OtherCacheFolder(Rule):
             import os
             os.environ["HF_HOME"] = ".cache"
             from datasets import load_dataset
-            rows = load_dataset("imdb", split="train")
+            rows = load_dataset("stanfordnlp/imdb", split="train")
             """
         },
     )
@@ -66,7 +66,7 @@ class OtherCacheFolder(Rule):
         {
             "src/preprocess.py": """
             from datasets import load_dataset
-            rows = load_dataset("imdb", split="train")
+            rows = load_dataset("stanfordnlp/imdb", split="train")
             """
         },
         {

@@ -34,7 +34,7 @@ class CacheFollowsHydra(Rule):
 
             @hydra.main(config_path="../config", config_name="config", version_base=None)
             def main(cfg):
-                load_dataset("imdb", cache_dir=".cache/")
+                load_dataset("stanfordnlp/imdb", cache_dir=".cache/")
             """
         },
         {
@@ -44,7 +44,7 @@ class CacheFollowsHydra(Rule):
 
             @hydra.main(config_path="../config", config_name="config")
             def main(cfg):
-                load_dataset("imdb", cache_dir=".cache/")
+                load_dataset("stanfordnlp/imdb", cache_dir=".cache/")
             """,
             "config/config.yaml": "hydra:\n  job:\n    chdir: false\n",
         },
@@ -57,7 +57,7 @@ class CacheFollowsHydra(Rule):
 
             @hydra.main(config_path="../config", config_name="config")
             def main(cfg):
-                load_dataset("imdb", cache_dir=".cache/")
+                load_dataset("stanfordnlp/imdb", cache_dir=".cache/")
             """
         },
         {
@@ -67,7 +67,7 @@ class CacheFollowsHydra(Rule):
 
             @hydra.main(config_path="../config", version_base="1.3")
             def main(cfg):
-                load_dataset("imdb", cache_dir=".cache/")
+                load_dataset("stanfordnlp/imdb", cache_dir=".cache/")
             """,
             "config/config.yaml": "hydra:\n  job:\n    chdir: true\n",
         },

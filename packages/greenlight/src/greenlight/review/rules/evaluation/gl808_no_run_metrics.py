@@ -161,7 +161,7 @@ class NoRunMetrics(Rule):
                 "write it to {results_dir}/{run_id}/metrics.json",
             )
             return
-        if not readback.is_seen or any(
+        if not readback.names_its_files or any(
             "metrics" in w and "aggregated" not in w and w.endswith((".json", "metrics")) and "." in w
             for w in readback.words
         ):

@@ -65,7 +65,7 @@ class NoAggregatedMetrics(Rule):
         if module is None:
             return
 
-        if not readback.is_seen or any("aggregated_metrics" in w for w in readback.words):
+        if not readback.names_its_files or any("aggregated_metrics" in w for w in readback.words):
             return
         if any(isinstance(n, ast.Constant) and n.value == ".json" for m in readback.modules for n in m.nodes):
             return  # the name is put together

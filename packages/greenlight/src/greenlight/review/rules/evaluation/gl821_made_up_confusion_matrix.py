@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.engines.readback import Readback
+from greenlight.review.engines.samples import origin
 from greenlight.review.finding import Finding, Severity
-from greenlight.review.module import Module
+from greenlight.review.module import UNKNOWN, Module, argument
 from greenlight.review.rule import Rule
 from greenlight.review.subject import Subject
 
@@ -54,6 +55,18 @@ class MadeUpConfusionMatrix(Rule):
                 return np.array([[quiet, alarm], [missed, hit]])
         """,
         },
+        {
+            "src/evaluate.py": """
+            import json
+            import wandb
+            from sklearn.metrics import confusion_matrix
+
+            def against_the_majority(path):
+                run = wandb.Api().run(path)
+                labels = json.loads(run.summary["labels"])
+                return confusion_matrix(labels, [1] * run.summary["test_rows"])
+        """,
+        },
     )
     invalid = (
         {
@@ -69,6 +82,20 @@ class MadeUpConfusionMatrix(Rule):
                 return cm
         """,
         },
+        {
+            "src/evaluate.py": """
+            import numpy as np
+            import wandb
+            from sklearn.metrics import confusion_matrix
+
+            def draw(path, show):
+                summary = dict(wandb.Api().run(path).summary)
+                rows = int(summary["test_rows"])
+                right = int(summary["test_right"])
+                gold = np.ones(rows, dtype=int)
+                show(confusion_matrix(gold, np.array([1] * right + [0] * (rows - right))))
+        """,
+        },
     )
 
     def check(self, subject: Subject) -> Iterator[Finding]:
@@ -78,6 +105,7 @@ class MadeUpConfusionMatrix(Rule):
         if module is None:
             return
 
+        yield from self._of_made_up_rows(module, readback)
         for node in module.nodes:
             named = _named(module, node)
             if named is None or not _MATRIX.search(named[0].lower()):
@@ -117,3 +145,44 @@ class MadeUpConfusionMatrix(Rule):
                     f"this confusion matrix is made from {read[0].value!r}, not from predictions",
                     "count it from stored predictions, or leave the figure out and say why",
                 )
+
+    def _of_made_up_rows(self, module: Module, readback: Readback) -> Iterator[Finding]:
+        """Yield each matrix of two lists that are nothing but a repeated value, as many as a summary says."""
+        for call in module.calls("sklearn.metrics.confusion_matrix"):
+            given = [argument(call, "y_true", 0), argument(call, "y_pred", 1)]
+            first, second = (origin(module, one) if one is not None else None for one in given)
+            if first is None or second is None or first is second:
+                continue  # one list against itself is told by another rule
+            if not (_is_repeated(module, first) and _is_repeated(module, second)):
+                continue
+            if any(readback.is_summary(n) for one in (first, second) for n in readback.expanded(one)):
+                yield self.at(
+                    module,
+                    call,
+                    f"the rows of {module.source(call)} are made from counts of the summary, not from predictions",
+                    "count it from stored predictions, or leave the figure out and say why",
+                )
+
+
+def _is_repeated(module: Module, node: ast.expr, depth: int = 8) -> bool:
+    """Return whether an expression is a list of constants repeated some number of times: ``[1] * n + [0] * m``."""
+    node = origin(module, node)
+    if depth == 0:
+        return False
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _is_repeated(module, node.left, depth - 1) and _is_repeated(module, node.right, depth - 1)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return any(isinstance(part, ast.List) and module.value(part) is not UNKNOWN for part in (node.left, node.right))
+    if not isinstance(node, ast.Call) or not node.args:
+        return False
+    name = module.dotted(node.func)
+    if name in ("numpy.ones", "numpy.zeros"):
+        return True
+    if name in ("numpy.array", "numpy.asarray"):
+        return _is_repeated(module, node.args[0], depth - 1)
+    if name in ("numpy.full", "numpy.repeat"):
+        repeated = node.args[1 if name == "numpy.full" and len(node.args) > 1 else 0]
+        return module.value(repeated) is not UNKNOWN
+    if name in ("numpy.concatenate", "numpy.hstack") and isinstance(node.args[0], ast.List | ast.Tuple):
+        return all(_is_repeated(module, part, depth - 1) for part in node.args[0].elts)
+    return False

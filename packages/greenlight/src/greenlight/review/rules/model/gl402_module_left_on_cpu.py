@@ -6,8 +6,17 @@ import ast
 from collections.abc import Iterator
 
 from greenlight.review.criteria import Criterion
-from greenlight.review.engines.aliases import Aliases, Life
+from greenlight.review.engines.aliases import Aliases
 from greenlight.review.engines.checkpoints import Checkpoints
+from greenlight.review.engines.devices import (
+    LEAVES_DEVICE,
+    is_made_there,
+    minds_devices,
+    moved_names,
+    names_on_device,
+    stays,
+    stays_tensor,
+)
 from greenlight.review.engines.networks import Network, Networks, own_attribute
 from greenlight.review.engines.value_flow import carries, derived_names
 from greenlight.review.finding import Edit, Finding, Severity
@@ -15,12 +24,8 @@ from greenlight.review.module import Function, Module, has_open_arguments, param
 from greenlight.review.rule import NotApplicable, Rule
 from greenlight.review.subject import Subject
 
-_STOPS = frozenset({"item", "tolist", "numpy", "cpu"})
-_MOVES = frozenset({"to", "cuda"})
 _PLACING = frozenset({"device_map", "quantization_config", "load_in_8bit", "load_in_4bit", "device"})
 _WRAPPING = ("peft.get_peft_model",)
-_LEAVING_IT = ("torch.optim.", "torch.nn.utils.clip_grad", "isinstance")
-_MAKERS = frozenset(f"torch.{name}" for name in ("tensor", "zeros", "ones", "full", "randn", "rand", "arange"))
 
 
 class ModuleLeftOnCpu(Rule):
@@ -183,7 +188,7 @@ class ModuleLeftOnCpu(Rule):
             if network is None or not network.learns or module.function_around(node) is not function:
                 continue
             stays = isinstance(call, ast.Call) and networks.by_name.get(module.dotted(call.func) or "") is network
-            if not stays or self._minds_devices(network, call) or not network.plain:
+            if not stays or minds_devices(network, call) or not network.plain:
                 continue
             if not self._is_only_made(module, function, name, network):
                 continue
@@ -223,13 +228,13 @@ class ModuleLeftOnCpu(Rule):
             life = subject.derived(Aliases).of(
                 module, function, target.id, same=_WRAPPING, fluent=("train", "eval", "requires_grad_")
             )
-            if not self._stays(life):
+            if not stays(life):
                 continue
             for other, call in life.calls:
                 around = other.function_around(call)
-                moved = self._on_device(around) if around is not None else set()
+                moved = names_on_device(around) if around is not None else set()
                 given = [*call.args, *(k.value for k in call.keywords)]
-                if moved and any(carries(node, moved, _STOPS) for node in given):
+                if moved and any(carries(node, moved, LEAVES_DEVICE) for node in given):
                     yield self.at(
                         module,
                         one.call,
@@ -239,68 +244,12 @@ class ModuleLeftOnCpu(Rule):
                     )
                     break
 
-    @staticmethod
-    def _stays(life: Life) -> bool:
-        """Return whether nothing that happens to a module can move it."""
-        return (
-            not life.escapes
-            and not any(_is_moved_inside(module, node) for module, node in life.attributes)
-            and not life.reads(*_MOVES, "load", "add_module", "prepare", "apply", "share_memory", "_apply", "data")
-            and all((to or "").startswith(_LEAVING_IT) for _, _, to in life.given)
-        )
-
-    @staticmethod
-    def _on_device(function: Function) -> set[str]:
-        """Return the names of a function that hold tensors of the device for sure."""
-        found = set()
-        for node in walk(function):
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                value: ast.expr = node.value
-                value = value.value if isinstance(value, ast.DictComp) else value
-                if (
-                    isinstance(value, ast.Call)
-                    and isinstance(value.func, ast.Attribute)
-                    and value.func.attr in _MOVES
-                    and (value.func.attr == "cuda" or (value.args and _names_device(value.args[0])))
-                ):
-                    found.add(node.targets[0].id)
-        stored = [n.id for n in walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-        return {name for name in found if stored.count(name) == 1}
-
-    @staticmethod
-    def _moved(module: Module, function: Function) -> set[str]:
-        """Return the names of a function that are moved to a device."""
-        moved = set()
-        for node in walk(function):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MOVES):
-                continue
-            given = ast.unparse(node.args[0]) if node.args else ""
-            if node.func.attr == "to" and "device" not in given and "cuda" not in given:
-                continue
-            if isinstance(node.func.value, ast.Name):
-                moved.add(node.func.value.id)
-            statement = module.parent(node)
-            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                moved.add(statement.targets[0].id)
-        return moved
-
-    @staticmethod
-    def _minds_devices(network: Network, call: ast.AST) -> bool:
-        """Return whether a class or the call that makes it says anything about devices."""
-        for node in (*walk(network.node), *walk(call)):
-            words = [
-                w for w in (getattr(node, "attr", None), getattr(node, "id", None), getattr(node, "arg", None)) if w
-            ]
-            if any("device" in w or w in ("to", "cuda", "cpu", "to_empty") for w in words if isinstance(w, str)):
-                return True
-        return False
-
     def _use_with(
         self, subject: Subject, module: Module, function: Function, name: str, network: Network
     ) -> tuple[Module, ast.Call] | None:
         """Return a call that feeds a network with tensors of the device, unless somebody may move the network."""
         life = subject.derived(Aliases).of(module, function, name)
-        if not self._stays(life):
+        if not stays(life):
             return None
         asked = [(home, call, "forward") for home, call in life.calls]
         for home, node in life.attributes:
@@ -312,7 +261,7 @@ class ModuleLeftOnCpu(Rule):
             if method is None or around is None:
                 continue
             own = {n.text for n in life.names if n.scope is around}
-            moved = derived_names(home, around, self._moved(home, around), _STOPS) - own
+            moved = derived_names(home, around, moved_names(home, around), LEAVES_DEVICE) - own
             if self._mixes(subject, home, call, method, network, moved):
                 return home, call
         return None
@@ -325,57 +274,21 @@ class ModuleLeftOnCpu(Rule):
         on_device = {
             name
             for name, given in zip(names, call.args, strict=False)
-            if _made_there(module, given)
-            or (carries(given, moved, _STOPS) and self._stays_tensor(subject, module, given))
+            if is_made_there(module, given)
+            or (carries(given, moved, LEAVES_DEVICE) and stays_tensor(subject, module, given))
         }
         on_device |= {
             k.arg
             for k in call.keywords
-            if k.arg is not None and carries(k.value, moved, _STOPS) and self._stays_tensor(subject, module, k.value)
+            if k.arg is not None and carries(k.value, moved, LEAVES_DEVICE) and stays_tensor(subject, module, k.value)
         }
-        inside = derived_names(network.module, method, on_device & {a.arg for a in parameters(method)}, _STOPS)
+        inside = derived_names(network.module, method, on_device & {a.arg for a in parameters(method)}, LEAVES_DEVICE)
         return any(
             isinstance(n, ast.Call)
             and own_attribute(n.func) in network.layers
-            and any(carries(a, inside, _STOPS) for a in n.args)
+            and any(carries(a, inside, LEAVES_DEVICE) for a in n.args)
             for n in walk(method)
         )
-
-    def _stays_tensor(self, subject: Subject, module: Module, node: ast.expr) -> bool:
-        """Return whether the functions that an argument comes through hand on tensors where they are."""
-        if isinstance(node, ast.Name):
-            assigned = module.assigned(node)
-            if assigned is None:
-                return False
-            node = assigned
-        while (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("detach", "float")
-        ):
-            node = node.func.value
-        if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
-            return True
-        if not isinstance(node, ast.Call):
-            return False
-        dotted = module.dotted(node.func)
-        found = subject.find(dotted) if dotted else None
-        if found is None:
-            return isinstance(node.func, ast.Name) or (isinstance(node.func, ast.Attribute) and node.func.attr == "to")
-        words = {n.attr for n in walk(found[1]) if isinstance(n, ast.Attribute)}
-        called = {n.func.id for n in walk(found[1]) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
-        return not words & _STOPS and not called & {"float", "int"}
-
-
-def _is_moved_inside(module: Module, node: ast.Attribute) -> bool:
-    """Return whether a part of a module is moved: ``model.encoder.to(...)``, or each of ``model.parameters()``."""
-    around = module.parent(node)
-    if isinstance(around, ast.Attribute):
-        return around.attr in _MOVES
-    loop = next((a for a in module.ancestors(node) if isinstance(a, ast.For)), None)
-    if loop is None or not any(n is node for n in walk(loop.iter)):
-        return False
-    return any(isinstance(n, ast.Attribute) and n.attr in _MOVES for n in walk(loop))
 
 
 def _moving(module: Module, function: Function, call: ast.expr) -> tuple[Edit, ...]:
@@ -393,18 +306,3 @@ def _moving(module: Module, function: Function, call: ast.expr) -> tuple[Edit, .
 
 def _is_stored(name: ast.Name) -> bool:
     return isinstance(name.ctx, ast.Store)
-
-
-def _names_device(node: ast.expr) -> bool:
-    """Return whether an argument of ``to`` is the device of the experiment, not that of another tensor or model."""
-    text = ast.unparse(node)
-    return text in ("device", "self.device") or "cuda" in text
-
-
-def _made_there(module: Module, node: ast.expr) -> bool:
-    """Return whether an expression is ``torch.tensor(..., device=device)``."""
-    return (
-        isinstance(node, ast.Call)
-        and module.dotted(node.func) in _MAKERS
-        and any(k.arg == "device" and _names_device(k.value) for k in node.keywords)
-    )
