@@ -40,7 +40,7 @@ def test_the_rate_is_that_of_a_plain_loop_also_beside_gaps_and_ends_of_chromosom
     if gaps:
         kept = np.arange(len(bins)) % 7 != 3
         bins, reads = bins.subset(kept), reads[kept]
-    np.testing.assert_allclose(local_rate(reads, bins, (500, 2_100)), plain_rate(reads, bins, (500, 2_100)))
+    np.testing.assert_allclose(local_rate(reads, bins, (700, 2_300)), plain_rate(reads, bins, (700, 2_300)))
 
 
 def test_the_mean_is_never_below_the_scaled_background(data):

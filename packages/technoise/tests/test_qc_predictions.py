@@ -66,6 +66,7 @@ def test_a_subset_keeps_row_by_row_what_belongs_to_a_bin(predictions):
     part = predictions.subset(predictions.test)
     rows = np.flatnonzero(predictions.split == 2)
     assert len(part.bins) == len(rows)
+    assert (part.split == 2).all()
     for place, row in enumerate(rows):
         assert part.bins.name_of(place) == predictions.bins.name_of(row)
         assert (part.mean[place] == predictions.mean[row]).all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +10,10 @@ from greenlight.contract.submission import Submission, submission
 from greenlight.data_home import tracker_home
 from greenlight.errors import GreenlightError
 from greenlight.rehearse.cast import cast
-from greenlight.rehearse.environment import Environment, InstallFailure, current, own
+from greenlight.rehearse.environment import current
 from greenlight.rehearse.performing import Patience, Performing
-from greenlight.rehearse.rehearsal import Act, InstallTrouble, Rehearsal
+from greenlight.rehearse.rehearsal import Act, Rehearsal
+from greenlight.rehearse.preparing import Prepared, prepare
 from greenlight.rehearse.rule import ObservationRule, all_rules, outcomes
 from greenlight.rehearse.sandbox.box import require
 from greenlight.rehearse.stage import stage
@@ -125,29 +125,22 @@ def perform(
     """Return what was seen when the commands of an experiment were performed."""
     home = tracker_home().parent
     played = cast(subject.files, mapped, home / "stand-ins")
-    environment, trouble = _environment(subject, request, home / "environments", told)
+    prepared = Prepared(current(), subject.files)
+    if request.install:
+        prepared = prepare(subject, home / "environments", told)
     with (
         private_folder() as folder,
         stage(
-            subject.files, folder / "w", played.repositories, environment=environment, confined=request.confined
+            prepared.files,
+            folder / "w",
+            played.repositories,
+            environment=prepared.environment,
+            confined=request.confined,
         ) as place,
     ):
-        return Performing(subject, run_ids, place, request.patience, told).perform(
-            played, environment.note, trouble, confined=request.confined
+        return Performing(subject, prepared.files, run_ids, place, request.patience, told).perform(
+            played, prepared.environment.note, prepared.trouble, confined=request.confined
         )
-
-
-def _environment(
-    subject: Submission, request: Request, cache: Path, told: Callable[[str], None]
-) -> tuple[Environment, tuple[InstallTrouble, ...] | None]:
-    """Return what the commands run with; where the experiment's own cannot be had, the current one, and the trouble."""
-    if not request.install:
-        return current(), None
-    made = own(subject.files, subject.root, cache, told)
-    if isinstance(made, InstallFailure):
-        told("the experiment's environment cannot be installed; going on with the current one")
-        return current(), (InstallTrouble(made.words, made.line),)
-    return made, tuple(InstallTrouble(f"`import {one.module}` fails: {one.words}") for one in made.broken)
 
 
 def _runs(subject: Submission, asked: Sequence[str]) -> tuple[str, ...]:
@@ -214,10 +207,3 @@ def _command(act: Act) -> Command:
         act.peak_memory_bytes,
         act.mended,
     )
-
-
-def clear_environments() -> Path:
-    """Remove the cached environments; return the folder in which they were."""
-    folder = tracker_home().parent / "environments"
-    shutil.rmtree(folder, ignore_errors=True)
-    return folder

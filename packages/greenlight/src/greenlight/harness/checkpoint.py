@@ -131,5 +131,21 @@ def discard(folder: Path) -> None:
         shutil.rmtree(target)
 
 
+def random_state() -> dict[str, torch.Tensor | None]:
+    """Return the state of torch's random numbers on the CPU and, where there is one, on the GPU."""
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+    }
+
+
+def restore_random_state(state: Mapping[str, torch.Tensor | None]) -> None:
+    """Continue the random numbers that :func:`random_state` saw."""
+    if state["cpu"] is not None:
+        torch.set_rng_state(state["cpu"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+
+
 def _checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*"))

@@ -54,6 +54,18 @@ def value_at(curve: Sequence[Sequence[float]], elapsed_s: float, budget_s: float
     return (before[-1], None) if before else (None, f"nothing was measured in the first {elapsed_s:g} s")
 
 
+def energy_used(joules: float | None, why_none: str | None, *, resumed: int) -> dict[str, float | str | None]:
+    """Return the summary's energy: what a meter read, or null with the reason; a resumed run has none.
+
+    >>> energy_used(12.5, None, resumed=0)
+    {'energy_j': 12.5, 'energy_j_missing': None}
+    """
+    if resumed:
+        reason = f"the run was interrupted {resumed} time(s); a meter reads one process"
+        return {"energy_j": None, "energy_j_missing": reason}
+    return {"energy_j": joules, "energy_j_missing": why_none}
+
+
 def peak_memory_mb() -> float:
     """Return the peak memory of the GPU if there is one, else of this process, in MB (1e6 bytes)."""
     import torch

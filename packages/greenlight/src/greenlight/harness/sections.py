@@ -36,6 +36,13 @@ class Optimizer(Section):
     weight_decay: float = Field(ge=0)
 
 
+class EarlyStopping(Section):
+    """Stop after `patience` evaluations without a value lower by more than `min_delta`; null never stops early."""
+
+    patience: int | None = Field(ge=1)
+    min_delta: float = Field(ge=0)
+
+
 class Interval(Section):
     """A numeric search dimension from `low` to `high`, both included."""
 

@@ -124,6 +124,10 @@ class TrackedRun:
     def save_rows(self, path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write rows as JSON lines and save the file with the run."""
         path.write_text("".join(json.dumps(strict(row), allow_nan=False) + "\n" for row in rows), encoding="utf-8")
+        self.save_file(path)
+
+    def save_file(self, path: Path) -> None:
+        """Save a file with the run, under its own name; it is copied now, and later changes of it are not seen."""
         if self._journal is not None:
             # A copy inside the client's own folder: a file elsewhere is linked there, with a warning to every user.
             copy = Path(self._run.dir) / path.name
@@ -134,3 +138,10 @@ class TrackedRun:
         """End the run; a non-zero code marks it as failed."""
         with contextlib.suppress(BrokenPipeError, ConnectionError):
             self._run.finish(exit_code=exit_code)
+
+
+class Untracked:
+    """Takes rows and keeps none: the trials of a search are not tracked."""
+
+    def log(self, step: int, row: Mapping[str, Any]) -> None:
+        """Drop the row."""

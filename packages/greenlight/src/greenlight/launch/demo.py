@@ -1,11 +1,11 @@
-"""The main job on the embedded default: three planners, one budget, an honest comparison, nothing from outside."""
+"""A whole experiment on its embedded default: some runs, one budget, an honest comparison, nothing from outside."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +18,49 @@ from greenlight.launch.progress import display, follow
 from greenlight.launch.services import Services, services
 
 ENTITY = "greenlight"
-RUN_IDS = (
-    "proposed-iter1-tiny-qwen3-arithmetic",
-    "comparative-1-iter1-tiny-qwen3-arithmetic",
-    "comparative-2-iter1-tiny-qwen3-arithmetic",
-)
-LABELS = {RUN_IDS[0]: "GRAFF (proposed)", RUN_IDS[1]: "REACTOR", RUN_IDS[2]: "linear over time (the bar)"}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Which runs of an experiment a demo shows.
+
+    Attributes
+    ----------
+    labels
+        Run id to what it is called, in the order of training; the first one is the proposed.
+    score
+        How the primary metric is written.
+    """
+
+    labels: Mapping[str, str]
+    score: str
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """The runs, in the order of training."""
+        return tuple(self.labels)
+
+
+SCENES = {
+    "gsm8k": Scene(
+        {
+            "proposed-iter1-tiny-qwen3-arithmetic": "GRAFF (proposed)",
+            "comparative-1-iter1-tiny-qwen3-arithmetic": "REACTOR",
+            "comparative-2-iter1-tiny-qwen3-arithmetic": "linear over time (the bar)",
+        },
+        score="{:.1%}",
+    ),
+    "chipseq": Scene(
+        {
+            "proposed-iter1-technb-mu-r-simulator": "TechNB_mu_r (proposed)",
+            "comparative-2-iter1-tech-poisson-simulator": "TechPoisson",
+            "comparative-3-iter1-nb-glm-simulator": "negative-binomial GLM",
+            "comparative-4-iter1-depth-scaling-simulator": "depth scaling",
+        },
+        score="{:.4f} nats per bin",
+    ),
+}
+RUN_IDS = SCENES["gsm8k"].run_ids
 
 
 @dataclass(frozen=True)
@@ -35,32 +72,39 @@ class Demo:
     overrides: Sequence[str]
     stay: bool
 
+    @property
+    def scene(self) -> Scene:
+        """The runs that it shows."""
+        return SCENES[self.folder.name]
 
-def find_experiment(start: Path) -> Path:
-    """Return ``experiments/gsm8k`` of the checkout that `start` lies in.
+
+def find_experiment(start: Path, name: str = "gsm8k") -> Path:
+    """Return the folder of an experiment in the checkout that `start` lies in.
 
     Raises
     ------
     GreenlightError
-        If there is none: the demo runs an experiment of the repository, not of the installed package.
+        If it has no demo, or is not there: the demo runs an experiment of the repository, not of the installed package.
     """
+    if name not in SCENES:
+        raise GreenlightError(f"--experiment {name}: the demos are {', '.join(SCENES)}; name one of them")
     places = [*[start, *start.parents], *Path(__file__).resolve().parents]
     for place in places:
-        if (place / "experiments" / "gsm8k" / "src" / "main.py").is_file():
-            return place / "experiments" / "gsm8k"
-    raise GreenlightError(f"{start}: no experiments/gsm8k here or above; run the demo in a clone of the repository")
+        if (place / "experiments" / name / "src" / "main.py").is_file():
+            return place / "experiments" / name
+    raise GreenlightError(f"{start}: no experiments/{name} here or above; run the demo in a clone of the repository")
 
 
 def run(demo: Demo, console: Console) -> None:
-    """Train the three runs one after another, evaluate them, show what came out.
+    """Train the runs one after another, evaluate them, show what came out.
 
     Raises
     ------
     GreenlightError
         If a command of the experiment fails; the message names its log.
     """
-    subject = experiment.read(demo.folder)
-    for run_id in RUN_IDS:
+    subject, scene = experiment.read(demo.folder), demo.scene
+    for run_id in scene.run_ids:
         subject.require(run_id)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     results = demo.results / stamp
@@ -74,9 +118,9 @@ def run(demo: Demo, console: Console) -> None:
     with services(demo.results / "tracker", demo.results / "hub", inherit=False) as servers:
         _introduce(servers, project, console)
         place = [f"wandb.entity={ENTITY}", f"wandb.project={project}"]
-        _train(subject.folder, results, [*place, *demo.overrides], servers, console)
-        _evaluate(subject.folder, results, place, servers, console)
-        _conclude(results, servers, project, console)
+        _train(scene, subject.folder, results, [*place, *demo.overrides], servers, console)
+        _evaluate(scene, subject.folder, results, place, servers, console)
+        _conclude(scene, results, servers, project, console)
         if demo.stay:
             console.print("The page stays up until Ctrl-C.")
             _sleep_until_interrupted()
@@ -90,9 +134,12 @@ def _introduce(servers: Services, project: str, console: Console) -> None:
     console.print(f"hub      {servers.hub_url}", highlight=False)
 
 
-def _train(folder: Path, results: Path, overrides: Sequence[str], servers: Services, console: Console) -> None:
+def _train(
+    scene: Scene, folder: Path, results: Path, overrides: Sequence[str], servers: Services, console: Console
+) -> None:
     with display(console) as progress:
-        lines = {run_id: progress.add_task("", label=LABELS[run_id], state="waits", start=False) for run_id in RUN_IDS}
+        labels = scene.labels.items()
+        lines = {run_id: progress.add_task("", label=label, state="waits", start=False) for run_id, label in labels}
         # One after another: side by side they would share the cores, and a wall-clock budget would mean nothing.
         for run_id, task in lines.items():
             progress.start_task(task)
@@ -109,12 +156,17 @@ def _train(folder: Path, results: Path, overrides: Sequence[str], servers: Servi
                 raise GreenlightError(f"training of {run_id}: exit {status}; {log} ends in:\n{tail(log)}")
 
 
-def _evaluate(folder: Path, results: Path, overrides: Sequence[str], servers: Services, console: Console) -> None:
+def _evaluate(
+    scene: Scene, folder: Path, results: Path, overrides: Sequence[str], servers: Services, console: Console
+) -> None:
     log = results / "evaluate.log"
     with (
         console.status("evaluating: reading the runs back, tests, figures"),
         child(
-            commands.evaluate(results, RUN_IDS, overrides), folder=folder, environment=servers.environment, log=log
+            commands.evaluate(results, scene.run_ids, overrides),
+            folder=folder,
+            environment=servers.environment,
+            log=log,
         ) as process,
     ):
         status = process.wait()
@@ -123,14 +175,14 @@ def _evaluate(folder: Path, results: Path, overrides: Sequence[str], servers: Se
     console.print(log.read_text(encoding="utf-8"), end="", highlight=False, markup=False, soft_wrap=True)
 
 
-def _conclude(results: Path, servers: Services, project: str, console: Console) -> None:
+def _conclude(scene: Scene, results: Path, servers: Services, project: str, console: Console) -> None:
     summary = json.loads((results / "comparison" / "aggregated_metrics.json").read_text(encoding="utf-8"))
     gap = summary["gap"]
     if gap is not None:
         best, bar = summary["best_proposed"], summary["best_baseline"]
-        console.print(
-            f"GRAFF {best['value']:.1%}, best baseline {LABELS[bar['run_id']]} {bar['value']:.1%}: gap {gap:+.1f} %"
-        )
+        ours, theirs = (scene.score.format(found["value"]) for found in (best, bar))
+        names = [scene.labels[found["run_id"]].removesuffix(" (proposed)") for found in (best, bar)]
+        console.print(f"{names[0]} {ours}, best baseline {names[1]} {theirs}: gap {gap:+.1f} %")
     console.print(f"files    {_short(results)}", soft_wrap=True, highlight=False)
     console.print(f"page     {servers.tracker_url}/{ENTITY}/{project}  (key above)", soft_wrap=True, highlight=False)
 

@@ -24,7 +24,7 @@ from greenlight.rehearse.tracked import tracked
 
 _MOST_ROUNDS = 25  # of mending; every one lists another crash
 _TAIL_BYTES = 4000
-FULL_STEPS = 16
+FULL_STEPS = 8
 """Optimizer steps that a run's wall-clock budget lasts."""
 
 
@@ -52,8 +52,12 @@ class Performing:
 
     Parameters
     ----------
-    submission, run_ids
+    submission
         What is rehearsed.
+    files
+        Its files as they are staged: something may have been changed to install it.
+    run_ids
+        The runs.
     stage
         Where.
     patience
@@ -65,6 +69,7 @@ class Performing:
     def __init__(
         self,
         submission: Submission,
+        files: Mapping[str, bytes],
         run_ids: Sequence[str],
         stage: Stage,
         patience: Patience,
@@ -72,7 +77,7 @@ class Performing:
     ) -> None:
         self._submission, self._run_ids, self._stage = submission, tuple(run_ids), stage
         self._patience, self._told = patience, told
-        self._files: dict[str, bytes] = dict(submission.files)
+        self._files: dict[str, bytes] = dict(files)
         self._acts: list[Act] = []
         self._rounds = 0
         self._alone = stage.results.with_name("results-alone")
@@ -124,12 +129,13 @@ class Performing:
         if not run_ids:
             return
         together = commands.evaluate(results, run_ids, documented=True)
-        self._through([_Order(Phase.EVALUATE, run_ids, tuple(together), limits, WHOLE)])
+        orders = [_Order(Phase.EVALUATE, run_ids, tuple(together), limits, WHOLE)]
         if len(run_ids) > 1:
             first = run_ids[:1]
             self._alone.mkdir()
             alone = commands.evaluate(self._alone, first, documented=True)
-            self._through([_Order(Phase.ALONE, first, tuple(alone), limits, WHOLE)])
+            orders.append(_Order(Phase.ALONE, first, tuple(alone), limits, WHOLE))
+        self._through(orders)
 
     def _order(self, phase: Phase, run_id: str, command: Sequence[str], seconds: float) -> _Order:
         shrinking = WHOLE if phase is Phase.TRIAL else shrinking_of(self._leaves(run_id), FULL_STEPS)
@@ -150,8 +156,9 @@ class Performing:
 
     def _through(self, orders: Sequence[_Order]) -> None:
         """Perform commands side by side; where one crashed for a cause that can be mended, mend it and go on."""
-        # The first goes alone: what is wrong with all of them is found and mended once.
-        for pending in ([*orders[:1]], [*orders[1:]]):
+        # As many as run at once go before the others: what is wrong with all of them is found and mended there.
+        at_once = self._patience.side_by_side
+        for pending in ([*orders[:at_once]], [*orders[at_once:]]):
             while pending:
                 acts = self._side_by_side(pending)
                 crashed = [i for i, act in enumerate(acts) if act.crash is not None]
@@ -192,7 +199,7 @@ class Performing:
                 changed = {path: text for path, text in found.files.items() if self._files.get(path) != text}
                 self._files |= changed
                 self._stage.put(changed)
-                acts[index] = replace(acts[index], mended=found.said)
+                acts[index] = replace(acts[index], mended=found.said, rough=found.rough)
                 self._told(
                     f"  {crash.raised.root_type} at {crash.raised.path}:{crash.raised.line}; scratch copy: {found.said}"
                 )
@@ -216,10 +223,9 @@ def act_of(phase: Phase, run_ids: tuple[str, ...], done: Performed, shrinking: S
         done.ended.stopped,
         done.seen,
         crash,
-        None,
-        shrinking,
-        done.ended.peak_memory_bytes,
-        tail,
+        shrinking=shrinking,
+        peak_memory_bytes=done.ended.peak_memory_bytes,
+        tail=tail,
     )
 
 

@@ -57,8 +57,9 @@ class Act:
         What the observer noted.
     crash
         Set where the status is not 0 and no limit ended it.
-    mended
-        What was changed in the scratch copy after it, so that the rehearsal could go on.
+    mended, rough
+        What was changed in the scratch copy after it, so that the rehearsal could go on, and whether a value was made
+        up for that: what happens to it later proves nothing.
     shrinking
         How it was made short.
     peak_memory_bytes
@@ -76,6 +77,7 @@ class Act:
     seen: Record
     crash: Crash | None = None
     mended: str | None = None
+    rough: bool = False
     shrinking: Shrinking = WHOLE
     peak_memory_bytes: int = 0
     tail: str = ""
@@ -88,10 +90,21 @@ class Act:
 
 @dataclass(frozen=True)
 class InstallTrouble:
-    """What was wrong with the environment: words, and the line of pyproject.toml where one can be told."""
+    """What was wrong with the environment.
+
+    Attributes
+    ----------
+    words
+        uv's own, or those of the import that failed.
+    line
+        The line of pyproject.toml, where one can be told.
+    mended
+        What was changed in the scratch copy to go on.
+    """
 
     words: str
     line: int | None = None
+    mended: str | None = None
 
 
 @dataclass(frozen=True)

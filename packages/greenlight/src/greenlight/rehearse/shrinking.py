@@ -65,7 +65,7 @@ def shrinking_of(leaves: Iterable[tuple[tuple[str, ...], Any]], steps: int) -> S
     90.0
     """
     budgets = [s for path, value in leaves if (s := _seconds(path, value)) is not None]
-    return Shrinking(max(budgets, default=0.0) / steps, most_trials=2, most_new_tokens=24)
+    return Shrinking(max(budgets, default=0.0) / steps, most_trials=2, most_new_tokens=12)
 
 
 def _seconds(path: tuple[str, ...], value: Any) -> float | None:

@@ -31,4 +31,5 @@ class EnvironmentFails(ObservationRule):
         if rehearsal.install is None:
             raise NotApplicable("the current environment was used: --no-install")
         for trouble in rehearsal.install:
-            yield self.on("pyproject.toml", trouble.line or 1, trouble.words)
+            went_on = f"{self.remedy} (The scratch copy went on after: {trouble.mended}.)" if trouble.mended else None
+            yield self.on("pyproject.toml", trouble.line or 1, trouble.words, went_on)

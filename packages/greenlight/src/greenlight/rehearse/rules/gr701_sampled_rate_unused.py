@@ -10,11 +10,10 @@ from greenlight.rehearse.rule import NotApplicable, ObservationRule
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
 
-# A name of an optimizer's own rate; rates of controllers and outer loops may drive something that is no optimizer.
+# Names of an optimizer's own rate. One of a controller or an outer loop may drive something that is no optimizer.
 _RATE = re.compile(
-    r"^(?:lr|learning_rate|(?:\w+[_.])?(?:adapter|model|base|peak|max|initial)?_?(?:lr|learning_rate)(?:_init)?)$"
+    r"(?:(?:adapter|lora|model|base|peak|max|init|initial|optimizer|optim|training)[_.])*(?:lr|learning_rate)(?:_init|_max|_peak)?"
 )
-_OTHER = re.compile(r"outer|controller|meta|planner|policy|critic|decay|min")
 
 
 class SampledRateUnused(ObservationRule):
@@ -50,7 +49,7 @@ class SampledRateUnused(ObservationRule):
             for facts in act.seen.totals.get("search", ()):
                 trials = [params for params in facts.get("params") or [] if isinstance(params, dict)]
                 seen = seen or len(trials) > 1
-                names = sorted({name for params in trials for name in params if _RATE.search(name.lower())})
+                names = sorted({name for params in trials for name in params if _RATE.fullmatch(name.lower())})
                 for name in names if rates and len(trials) > 1 else ():
                     values = [float(p[name]) for p in trials if isinstance(p.get(name), int | float)]
                     reached = any(abs(value - rate) <= 1e-6 * abs(value) for value in values for rate in rates)

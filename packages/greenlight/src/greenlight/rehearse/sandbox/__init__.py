@@ -9,7 +9,7 @@ Linux namespaces through bubblewrap. What is contained, each with an attack in `
 - its environment holds what is given and nothing else.
 
 What is *not* contained: kernel bugs; the processor's time beyond its limit of seconds; reading what was mapped in;
-between two looks (half a second apart) memory, processes and disk can exceed their limits, and memory of other
+between two looks (two seconds apart) memory, processes and disk can exceed their limits, and memory of other
 processes on the machine can be pushed out; a GPU, where one is mapped in, has no limit of its own.
 """
 

@@ -24,8 +24,8 @@ from greenlight.rehearse.sandbox.limits import Limits
 from greenlight.rehearse.sandbox.usage import disk_bytes, usage
 from greenlight.rehearse.sandbox.view import View
 
-_LOOK_S = 0.1
-_DISK_LOOK_S = 0.5
+_LOOK_S = 0.2
+_DISK_LOOK_S = 2.0
 _GRACE_S = 3.0
 _DOORS = "/run/greenlight"
 _INSIDE = "/run/greenlight-inside.py"

@@ -1,0 +1,105 @@
+"""The environment that an experiment's commands run with, and what has to be changed until there is one."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from greenlight.contract.submission import Submission
+from greenlight.rehearse.environment import Environment, InstallFailure, current, own
+from greenlight.rehearse.menders import mend
+from greenlight.rehearse.observer.record import Raised
+from greenlight.rehearse.rehearsal import InstallTrouble
+
+_FILE = "pyproject.toml"
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What commands are performed with.
+
+    Attributes
+    ----------
+    environment
+        The packages.
+    files
+        The experiment's files, with what was changed so that there is an environment.
+    trouble
+        What was wrong on the way, None where nothing was to be installed.
+    """
+
+    environment: Environment
+    files: Mapping[str, bytes]
+    trouble: tuple[InstallTrouble, ...] | None = None
+
+
+def prepare(subject: Submission, cache: Path, told: Callable[[str], None]) -> Prepared:
+    """Install what an experiment declares; where that fails, mend it in the copy, or take the newest of everything.
+
+    Parameters
+    ----------
+    subject
+        The experiment.
+    cache
+        Where environments are kept.
+    told
+        Called with a line about every step that takes time.
+
+    Raises
+    ------
+    GreenlightError
+        Where installing fails for reasons that are none of the experiment's, such as a missing network.
+    """
+    files: Mapping[str, bytes] = subject.files
+    made = own(files, subject.root, cache, told)
+    trouble: list[InstallTrouble] = []
+    while isinstance(made, InstallFailure):
+        raised = Raised("InstallFailure", made.words, "InstallFailure", made.words, _FILE, made.line or 0, "")
+        mended = mend(raised, files)
+        trouble.append(InstallTrouble(made.words, made.line, mended.said if mended else None))
+        if mended is None:
+            return _newest(subject, files, cache, told, trouble)
+        told(f"  {_FILE} cannot be installed; scratch copy: {mended.said}")
+        files = mended.files
+        made = own(files, None, cache, told)
+    if made.broken:
+        trouble += [InstallTrouble(f"`import {one.module}` fails once installed: {one.words}") for one in made.broken]
+        return _newest(subject, files, cache, told, trouble)
+    return Prepared(made, files, tuple(trouble))
+
+
+def _newest(
+    subject: Submission,
+    files: Mapping[str, bytes],
+    cache: Path,
+    told: Callable[[str], None],
+    trouble: list[InstallTrouble],
+) -> Prepared:
+    """Go on with the newest versions of the declared packages, or with the current environment."""
+    relaxed = _without_versions(files.get(_FILE, b""))
+    if relaxed is not None:
+        told("going on with the newest versions of the declared packages")
+        made = own({**files, _FILE: relaxed}, None, cache, told)
+        if isinstance(made, Environment):
+            return Prepared(made, files, tuple(trouble))
+    told("going on with the current environment")
+    return Prepared(current(), files, tuple(trouble))
+
+
+def _without_versions(content: bytes) -> bytes | None:
+    """Return a pyproject.toml that asks for the same packages in any version; None where there is none to read."""
+    try:
+        project = tomllib.loads(content.decode("utf-8")).get("project", {})
+        names = [found[0] for text in project.get("dependencies", ()) if (found := _NAME.match(text.strip()))]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError, TypeError):
+        return None
+    if not names:
+        return None
+    listed = ", ".join(f'"{name}"' for name in dict.fromkeys(names))
+    return (
+        f'[project]\nname = "relaxed"\nversion = "0"\nrequires-python = ">=3.9"\ndependencies = [{listed}]\n'.encode()
+    )

@@ -1,0 +1,94 @@
+"""The tracks of a corrected experiment: normalised signal, residual, p-value and q-value of every bin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2
+
+from technoise.errors import TechnoiseError
+from technoise.qc.predictions import Predictions
+from technoise.residuals import benjamini_hochberg, minus_log10_p_values, quantile_residuals
+from technoise.tracks import write_bedgraph, write_bigwig
+
+Values = NDArray[np.float64]
+
+PSEUDO_READS = 1.0
+_LARGEST = 300.0  # of -log10: the smallest probability that float64 holds in full
+
+
+def normalised(predictions: Predictions) -> Values:
+    """Return observed over technically expected reads, all replicates together, shape (n_bins,).
+
+    ``(reads + 1) / (expected + 1)``: one pseudo-read on either side shrinks bins with little of both towards 1 and
+    hardly touches the others.
+    """
+    reads = predictions.counts.sum(axis=1)
+    return np.asarray((reads + PSEUDO_READS) / (predictions.mean.sum(axis=1) + PSEUDO_READS), dtype=np.float64)
+
+
+def residual(predictions: Predictions) -> Values:
+    """Return the quantile residual, mean over replicates, shape (n_bins,): near 0 where there is technical noise only.
+
+    The middle of each count's jump is taken and not a random place in it, so that a track is the same every time.
+    """
+    each = quantile_residuals(predictions.counts, predictions.mean, predictions.size, None)
+    return np.asarray(each.mean(axis=1), dtype=np.float64)
+
+
+def minus_log10_p(predictions: Predictions) -> Values:
+    """Return the evidence of enrichment over technical noise in all replicates together, shape (n_bins,).
+
+    The replicates' P(Y >= y), combined by Fisher's method; for counts it errs on the careful side. At most 300.
+    """
+    each = minus_log10_p_values(predictions.counts, predictions.mean, predictions.size)
+    statistic = 2.0 * np.log(10.0) * each.sum(axis=1)
+    combined = -chi2.logsf(statistic, df=2 * each.shape[1]) / np.log(10.0)
+    return np.asarray(np.minimum(combined, _LARGEST) + 0.0, dtype=np.float64)
+
+
+def minus_log10_q(predictions: Predictions) -> Values:
+    """Return the false discovery rate of :func:`minus_log10_p` over all bins (Benjamini and Hochberg), as -log10."""
+    q = benjamini_hochberg(10.0 ** -minus_log10_p(predictions))
+    return np.asarray(-np.log10(q) + 0.0, dtype=np.float64)
+
+
+TRACKS = {
+    "normalised": normalised,
+    "residual": residual,
+    "minus_log10_p": minus_log10_p,
+    "minus_log10_q": minus_log10_q,
+}
+
+
+def write_tracks(predictions: Predictions, folder: Path, name: str) -> list[Path]:
+    """Write every track as ``{name}_{track}.bw`` and ``{name}_{track}.bedGraph.gz``; return the files.
+
+    Parameters
+    ----------
+    predictions
+        All bins that shall be in the tracks. Those that a model was trained on look better than they are.
+    folder
+        Where the files go; made where it is missing.
+    name
+        The run's.
+
+    Raises
+    ------
+    TechnoiseError
+        If the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TechnoiseError(f"{folder}: cannot be made ({error.strerror}); name another results_dir") from error
+    files = []
+    for track, values_of in TRACKS.items():
+        values = values_of(predictions)
+        bigwig, bedgraph = folder / f"{name}_{track}.bw", folder / f"{name}_{track}.bedGraph.gz"
+        write_bigwig(bigwig, predictions.bins, values, predictions.chromosome_sizes)
+        write_bedgraph(bedgraph, predictions.bins, values)
+        files += [bigwig, bedgraph]
+    return files
