@@ -75,7 +75,7 @@ ALLOWED = {
     "report": {"review"},
     "judge": {"contract", "review"},
     "scaffold": {"contract"},
-    "rehearse": {"assets"},
+    "rehearse": {"assets", "contract", "review"},
     "launch": {"contract", "rehearse"},
 }
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from greenlight.review.catalogue import pages
+from greenlight.rehearse.catalogue import pages
 
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "rules"
 

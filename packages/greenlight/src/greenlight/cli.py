@@ -67,7 +67,7 @@ def review(
     update_baseline: Annotated[bool, typer.Option("--update-baseline", help="Write the baseline anew.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Make the changes that cannot break anything.")] = False,
     isolated: Annotated[
-        bool, typer.Option("--isolated", help="Heed neither [tool.greenlight] nor comments in the code.")
+        bool, typer.Option("--isolated", help="Heed neither settings in pyproject.toml nor comments in the code.")
     ] = False,
     judge_url: Annotated[
         str | None,
@@ -112,7 +112,9 @@ NoSandbox = Annotated[
 Form = Annotated[str, typer.Option("--format", help="text, json, sarif, github or review.")]
 Output = Annotated[Path | None, typer.Option(help="Write the report to a file instead of the terminal.")]
 Baseline = Annotated[Path | None, typer.Option(help="Findings in this file are known and do not count.")]
-Isolated = Annotated[bool, typer.Option("--isolated", help="Heed neither [tool.greenlight] nor comments in the code.")]
+Isolated = Annotated[
+    bool, typer.Option("--isolated", help="Heed neither settings in pyproject.toml nor comments in the code.")
+]
 
 
 @app.command()
@@ -207,16 +209,18 @@ def rule(
     key: Annotated[str, typer.Argument(help="An id such as GL201, or a name.")],
 ) -> None:
     """Explain a rule: what, why, how to mend it, a valid and an invalid example."""
+    from greenlight.rehearse import catalogue as observed
     from greenlight.review.catalogue import page
     from greenlight.review.registry import rule as found
 
-    _print(page(found(key)), None)
+    observing = observed.rule(key)
+    _print(page(found(key)) if observing is None else observed.page(observing), None)
 
 
 @app.command()
 def rules() -> None:
     """List all rules by criterion."""
-    from greenlight.review.catalogue import overview
+    from greenlight.rehearse.catalogue import overview
 
     _print(overview(), None)
 

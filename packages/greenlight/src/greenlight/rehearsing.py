@@ -12,8 +12,8 @@ from greenlight.errors import GreenlightError
 from greenlight.rehearse.cast import cast
 from greenlight.rehearse.environment import current
 from greenlight.rehearse.performing import Patience, Performing
-from greenlight.rehearse.rehearsal import Act, Rehearsal
 from greenlight.rehearse.preparing import Prepared, prepare
+from greenlight.rehearse.rehearsal import Act, Rehearsal
 from greenlight.rehearse.rule import ObservationRule, all_rules, outcomes
 from greenlight.rehearse.sandbox.box import require
 from greenlight.rehearse.stage import stage

@@ -181,7 +181,8 @@ def test_batches_that_go_into_a_model_are_looked_at(observed):
     labels = dict(noted.totals["labels"][0])
     assert labels.pop("at")["function"] == "<module>"
     assert labels == {
-        "batches": 1, "without_ignored": 1, "equal_to_inputs": 1, "with_end": 0, "with_padding": 1, "with_counted_padding": 1
+        "batches": 1, "without_ignored": 1, "equal_to_inputs": 1, "with_end": 0, "with_padding": 1,
+        "with_counted_padding": 1,
     }  # fmt: skip
     generate = noted.totals["generate"][0]
     assert (generate["calls"], generate["rows"], generate["rows_padded_right"]) == (1, 2, 1)

@@ -86,7 +86,7 @@ def test_a_warning_that_is_shown_is_noted_with_the_line_that_it_is_about(observe
 
 
 def test_an_optimizer_is_noted_with_the_place_that_steps_it_its_rate_and_its_gradients(observed):
-    noted, subject = observed("""
+    noted, _ = observed("""
         import torch
         learnt, idle = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
         first, second = torch.optim.Adam([learnt], lr=0.25), torch.optim.SGD([idle], lr=0.5)

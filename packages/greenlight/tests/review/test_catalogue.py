@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from greenlight.review.catalogue import pages, sentences, uncovered
+from greenlight.rehearse.catalogue import pages
+from greenlight.review.catalogue import sentences, uncovered
 from greenlight.review.registry import all_rules
 
 DOCS = Path(__file__).resolve().parents[4] / "docs" / "rules"

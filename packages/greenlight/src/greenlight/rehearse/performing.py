@@ -131,7 +131,7 @@ class Performing:
         together = commands.evaluate(results, run_ids, documented=True)
         orders = [_Order(Phase.EVALUATE, run_ids, tuple(together), limits, WHOLE)]
         if len(run_ids) > 1:
-            first = run_ids[:1]
+            first = next(((run_id,) for run_id in run_ids if "proposed" in run_id), run_ids[:1])
             self._alone.mkdir()
             alone = commands.evaluate(self._alone, first, documented=True)
             orders.append(_Order(Phase.ALONE, first, tuple(alone), limits, WHOLE))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from greenlight.rehearse.environment import Environment, InstallFailure, current
 from greenlight.rehearse.menders import mend
 from greenlight.rehearse.observer.record import Raised
 from greenlight.rehearse.rehearsal import InstallTrouble
+from greenlight.review.engines.distributions import providers
 
 _FILE = "pyproject.toml"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?")
@@ -62,25 +64,24 @@ def prepare(subject: Submission, cache: Path, told: Callable[[str], None]) -> Pr
         mended = mend(raised, files)
         trouble.append(InstallTrouble(made.words, made.line, mended.said if mended else None))
         if mended is None:
-            return _newest(subject, files, cache, told, trouble)
+            return _newest(files, cache, told, trouble)
         told(f"  {_FILE} cannot be installed; scratch copy: {mended.said}")
         files = mended.files
         made = own(files, None, cache, told)
     if made.broken:
         trouble += [InstallTrouble(f"`import {one.module}` fails once installed: {one.words}") for one in made.broken]
-        return _newest(subject, files, cache, told, trouble)
+        return _newest(files, cache, told, trouble)
     return Prepared(made, files, tuple(trouble))
 
 
 def _newest(
-    subject: Submission,
     files: Mapping[str, bytes],
     cache: Path,
     told: Callable[[str], None],
     trouble: list[InstallTrouble],
 ) -> Prepared:
-    """Go on with the newest versions of the declared packages, or with the current environment."""
-    relaxed = _without_versions(files.get(_FILE, b""))
+    """Go on with the newest versions of what is declared and of what is imported, or with the current environment."""
+    relaxed = _without_versions(files.get(_FILE, b""), sorted(_imported(files)))
     if relaxed is not None:
         told("going on with the newest versions of the declared packages")
         made = own({**files, _FILE: relaxed}, None, cache, told)
@@ -90,13 +91,35 @@ def _newest(
     return Prepared(current(), files, tuple(trouble))
 
 
-def _without_versions(content: bytes) -> bytes | None:
-    """Return a pyproject.toml that asks for the same packages in any version; None where there is none to read."""
+def _imported(files: Mapping[str, bytes]) -> set[str]:
+    """Return the distributions of the modules that the experiment's files import, as far as they are known."""
+    found: set[str] = set()
+    for path, content in files.items():
+        if not path.endswith(".py"):
+            continue
+        try:
+            tree = ast.parse(content)
+        except (SyntaxError, ValueError, RecursionError):
+            continue
+        for node in ast.walk(tree):
+            modules: list[str] = []
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules = [node.module]
+            for module in modules:
+                found.update(providers(module.partition(".")[0])[:1])
+    return found
+
+
+def _without_versions(content: bytes, also: Sequence[str]) -> bytes | None:
+    """Return a pyproject.toml that asks for the same packages in any version, and others; None where there are none."""
     try:
         project = tomllib.loads(content.decode("utf-8")).get("project", {})
         names = [found[0] for text in project.get("dependencies", ()) if (found := _NAME.match(text.strip()))]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError, TypeError):
-        return None
+        names = []
+    names += also
     if not names:
         return None
     listed = ", ".join(f'"{name}"' for name in dict.fromkeys(names))

@@ -13,12 +13,15 @@ from pathlib import Path
 
 _PREFIX = "greenlight-"
 _LOCK = "lock"
+_LONGEST = 55  # the name of a socket, four levels below, has 107 bytes at most
 
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
     """Yield a new folder in the system's temporary one for as long as the block takes; stale ones go first."""
-    base = Path(tempfile.gettempdir())
+    base = Path(tempfile.gettempdir()).resolve()
+    if len(str(base)) > _LONGEST:
+        base = Path("/tmp")  # noqa: S108 - mkdtemp makes a folder of its own there
     sweep(base)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base)).resolve()
     with (folder / _LOCK).open("w") as lock:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import textwrap
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
+from typing import Protocol
 
 from greenlight.review.criteria import Criterion
 from greenlight.review.registry import all_rules
@@ -60,14 +62,23 @@ def uncovered() -> tuple[str, ...]:
     return tuple(number for number, entry in sentences().items() if number not in named and "by" not in entry)
 
 
-def coverage() -> str:
-    """Return the page that tells, sentence by sentence, who looks after it."""
+class Naming(Protocol):
+    """A rule of another kind that names sentences of the contract."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def sentences(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
+def coverage(others: Sequence[Naming] = ()) -> str:
+    """Return the page that tells, sentence by sentence, who looks after it; with rules that judge something else."""
     lines = ["# What looks after each sentence of the contract", ""]
     for criterion in Criterion:
         lines += [f"## {int(criterion)} {criterion.title}", "", "| | sentence | looked after by |", "|---|---|---|"]
         for number, entry in sentences().items():
             if number.partition(".")[0] == str(int(criterion)):
-                names = [f"[{r.id}]({r.id}.md)" for r in all_rules() if number in r.sentences]
+                names = [f"[{r.id}]({r.id}.md)" for r in (*all_rules(), *others) if number in r.sentences]
                 if "by" in entry:
                     names.append(f"a {entry['by']}: {entry['because']}")
                 lines.append(f"| {number} | {entry['text']} | {', '.join(names)} |")
@@ -75,7 +86,7 @@ def coverage() -> str:
     return "\n".join(lines)
 
 
-def pages() -> dict[str, str]:
+def pages(others: Sequence[Naming] = ()) -> dict[str, str]:
     """Return every generated page by file name: one per rule, the list of rules, and the coverage of the contract."""
     lines = [
         "# Rules",
@@ -96,6 +107,6 @@ def pages() -> dict[str, str]:
     lines.append("[What looks after each sentence of the contract](coverage.md)")
     return {
         "README.md": "\n".join(lines) + "\n",
-        "coverage.md": coverage(),
+        "coverage.md": coverage(others),
         **{f"{rule.id}.md": page(rule) for rule in all_rules()},
     }

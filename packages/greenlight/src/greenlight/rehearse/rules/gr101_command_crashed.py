@@ -19,7 +19,7 @@ class CommandCrashed(ObservationRule):
     name = "command-crashed"
     criterion = Criterion.COMPLETE
     severity = Severity.BLOCKER
-    sentences = ("1.5",)
+    sentences = ("1.1", "9.3")
     summary = "A documented command crashes: nothing of the budget is left to repair it."
     why = (
         "The commands were performed as they are documented, in a copy of the experiment. Where the cause of a crash "
@@ -33,6 +33,8 @@ class CommandCrashed(ObservationRule):
         """Yield one finding for each place and exception, whichever commands met it."""
         unplayed = rehearsal.cast.unplayed
         met: dict[tuple[str, int, str], list[Act]] = {}
+        after_rough: set[tuple[str, int, str]] = set()
+        rough = False
         for act in rehearsal.acts:
             if act.crash is None:
                 continue
@@ -43,14 +45,20 @@ class CommandCrashed(ObservationRule):
                 raise NotChecked(
                     f"{act.phase} of {act.run_ids[0]} needs the {nobody.kind} {nobody.id}: {nobody.detail}"
                 )
-            key = (
-                (raised.path, raised.line, f"{raised.root_type}: {raised.root_message}")
-                if raised is not None
-                else ("", 0, _last_line(act.crash.said))
-            )
+            words = _last_line(act.crash.said) if raised is None else f"{raised.root_type}: {raised.root_message}"
+            words = _plain(words, rehearsal, act)
+            key = ("", 0, words) if raised is None else (raised.path, raised.line, words)
+            if not key[0] and raised is not None:
+                # Such as a module that is not found: the parent tells which of its lines started the child.
+                parent = next((one for one in act.seen.raised if one.path), None)
+                key = (parent.path, parent.line, key[2]) if parent is not None else key
+            if rough and key not in met:
+                after_rough.add(key)
             met.setdefault(key, []).append(act)
+            rough = rough or act.rough
         for (path, line, said), acts in met.items():
             first = acts[0]
+            mended = next((act.mended for act in acts if act.mended), None)
             runs = sorted({run_id for act in acts for run_id in act.run_ids})
             others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
             where = f"{first.phase} of {runs[0]}{others}" if len(first.run_ids) == 1 else str(first.phase)
@@ -58,8 +66,20 @@ class CommandCrashed(ObservationRule):
                 path or _FILES.get(str(first.phase), "src/main.py"),
                 line,
                 f"{where} ends with exit status {first.status} after {first.seconds:.0f} s: {_cut(said)}",
-                f"{self.remedy} (The scratch copy went on after: {first.mended}.)" if first.mended else None,
+                f"{self.remedy} (The scratch copy went on after: {mended}.)" if mended else None,
+                confidence="likely" if (path, line, said) in after_rough else "proven",
             )
+
+
+def _plain(words: str, rehearsal: Rehearsal, act: Act) -> str:
+    """Return an exception's words without the folders of this rehearsal and the run's own id: two runs say the same."""
+    for folder, name in (
+        (f"{rehearsal.work}/experiment/", ""),
+        (rehearsal.work, "."),
+        *((r, "RUN") for r in act.run_ids),
+    ):
+        words = words.replace(folder, name) if folder else words
+    return words
 
 
 def _last_line(said: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from greenlight.rehearse.rehearsal import Rehearsal
 from greenlight.rehearse.rule import NotApplicable, ObservationRule
@@ -32,22 +33,35 @@ class OptimizerWithoutGradient(ObservationRule):
 
     def check(self, rehearsal: Rehearsal) -> Iterator[Finding]:
         """Yield one finding for each place at which such an optimizer steps."""
-        steps: dict[tuple[str, int], int] = {}
-        learnt: set[tuple[str, int]] = set()
-        facts_of: dict[tuple[str, int], tuple[str, int]] = {}
+        steps: dict[_Which, int] = {}
+        learnt: set[_Which] = set()
         for act in rehearsal.acts:
             for key, entries in act.seen.totals.items():
                 for facts in entries if key.startswith("optimizer") else ():
-                    place = rehearsal.place(facts.get("at", {}))
-                    steps[place] = max(steps.get(place, 0), int(facts.get("steps", 0)))
-                    facts_of[place] = (str(facts.get("type")), int(facts.get("parameters", 0)))
+                    which = _Which(
+                        act.run_ids,
+                        rehearsal.place(facts.get("at", {})),
+                        str(facts.get("type")),
+                        int(facts.get("parameters", 0)),
+                    )
+                    steps[which] = max(steps.get(which, 0), int(facts.get("steps", 0)))
                     if facts.get("with_gradient"):
-                        learnt.add(place)
+                        learnt.add(which)
         if not steps:
             raise NotApplicable("no optimizer of torch took a step")
-        for place, count in steps.items():
-            if place not in learnt and count >= 2 and place[0]:
-                kind, parameters = facts_of[place]
-                yield self.on(
-                    *place, f"{kind} takes {count} steps, and none of its {parameters} parameters ever has a gradient"
-                )
+        told: set[tuple[str, int]] = set()
+        for which, count in steps.items():
+            if which not in learnt and count >= 2 and which.place[0] and which.place not in told:
+                told.add(which.place)
+                said = f"in {which.run_ids[0]} {which.kind} takes {count} steps, and none of its {which.parameters} "
+                yield self.on(*which.place, said + "parameters ever has a gradient")
+
+
+@dataclass(frozen=True)
+class _Which:
+    """An optimizer of a run, as far as it can be told from others: two of the same line and size are one."""
+
+    run_ids: tuple[str, ...]
+    place: tuple[str, int]
+    kind: str
+    parameters: int

@@ -18,7 +18,7 @@ class SearchIsTracked(ObservationRule):
     name = "search-is-tracked"
     criterion = Criterion.TRACKING
     severity = Severity.MAJOR
-    sentences = ()
+    sentences = ("6.5",)
     summary = "Trials of the search are logged: the run that is read back mixes them with the final one."
     why = (
         "`wandb.init` was called while the search went on. Under one id all trials write into one run, and its "
@@ -33,15 +33,15 @@ class SearchIsTracked(ObservationRule):
         searched = any(act.seen.totals.get("search") for act in rehearsal.acts)
         if not searched:
             raise NotApplicable("no search was made")
-        for act in rehearsal.acts:
+        for act in rehearsal.last(Phase.FULL):
             begun = [e for e in act.seen.notes.get("wandb init", ()) if e.get("searching") and _is_on(e)]
-            if begun and act.phase is Phase.FULL:
+            if begun:
                 place = rehearsal.place(begun[0].get("at", {}))
                 if place not in told:
                     told.add(place)
                     ids = len({str(e.get("id")) for e in begun})
                     under = "one id" if ids == 1 else f"{ids} ids"
-                    said = f"{len(begun)} trials of the search call wandb.init, under {under}"
+                    said = f"trials of the search called wandb.init {len(begun)} times, under {under}"
                     yield self.on(place[0] or "src/train.py", place[1], said)
 
 

@@ -17,7 +17,7 @@ class NoRunAfterTheSearch(ObservationRule):
     name = "no-run-after-the-search"
     criterion = Criterion.CONFIGURATION
     severity = Severity.MAJOR
-    sentences = ()
+    sentences = ("6.5",)
     summary = "The search ends and nothing is trained with its best parameters: the result is the last trial's."
     why = (
         "After `study.optimize` returned, not one optimizer step was taken. What stands in the tracker is "

@@ -37,7 +37,7 @@ class RunUnderAnotherId(ObservationRule):
                 continue
             begun = act.seen.notes.get("wandb init", ())
             others = sorted({str(e.get("id")) for e in begun if not e.get("disabled")} - {run_id})
-            place = rehearsal.place(begun[0].get("at", {})) if begun else ("", 0)
-            said = f"the tracker holds no run {run_id} after its full run"
-            said += f"; it was logged as {', '.join(others[:3])}" if others else "; nothing was logged"
-            yield self.on(place[0] or "src/train.py", place[1], said)
+            if others:  # that nothing is logged at all is another matter
+                place = rehearsal.place(begun[0].get("at", {}))
+                said = f"the tracker holds no run {run_id} after its full run; it was logged as {', '.join(others[:3])}"
+                yield self.on(place[0] or "src/train.py", place[1], said)

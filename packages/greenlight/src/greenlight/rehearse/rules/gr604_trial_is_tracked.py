@@ -17,7 +17,7 @@ class TrialIsTracked(ObservationRule):
     name = "trial-is-tracked"
     criterion = Criterion.MODES
     severity = Severity.MAJOR
-    sentences = ()
+    sentences = ("6.6",)
     summary = "Trial mode logs to W&B: a run of two batches stands where the result should."
     why = (
         "After the trials, and before any full run, the tracker held runs. Under the run's own id the trial's "

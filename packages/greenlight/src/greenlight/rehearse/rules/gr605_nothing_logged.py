@@ -17,7 +17,7 @@ class NothingLogged(ObservationRule):
     name = "nothing-logged"
     criterion = Criterion.TRACKING
     severity = Severity.BLOCKER
-    sentences = ()
+    sentences = ("6.1", "6.2")
     summary = "A full run ends with status 0 and the tracker holds no row of metrics of it."
     why = (
         "What is not logged cannot be evaluated, and a curve cannot be drawn afterwards. The run was begun and "
@@ -31,17 +31,22 @@ class NothingLogged(ObservationRule):
         done = rehearsal.through(Phase.FULL)
         if not done:
             raise NotChecked("no full run came to its end")
+        silent = [
+            act
+            for act in done
+            if rehearsal.run_of(act.run_ids[0]) is None
+            and not any(not entry.get("disabled") for entry in act.seen.notes.get("wandb init", ()))
+        ]
+        if silent:
+            others = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
+            said = f"the full run of {silent[0].run_ids[0]}{others} ends with status 0 and begins no run of W&B"
+            yield self.on("src/train.py", 1, f"{said}; it took {silent[0].seconds:.0f} s")
         for act in done:
             run = rehearsal.run_of(act.run_ids[0])
             if run is not None and not run.keys:
-                kept = (
-                    f"its summary holds {', '.join(list(run.summary)[:5])}"
-                    if run.summary
-                    else "its summary is empty too"
-                )
+                held = ", ".join(list(run.summary)[:5])
+                kept = f"its summary holds {held}" if held else "its summary is empty too"
+                severity = Severity.MAJOR if held else None
                 yield self.on(
-                    "src/train.py",
-                    1,
-                    f"run {run.run_id} has no row with a metric; {kept}",
-                    severity=None if not run.summary else Severity.MAJOR,
+                    "src/train.py", 1, f"run {run.run_id} has no row with a metric; {kept}", severity=severity
                 )

@@ -23,7 +23,7 @@ class SampledRateUnused(ObservationRule):
     name = "sampled-rate-unused"
     criterion = Criterion.CONFIGURATION
     severity = Severity.MAJOR
-    sentences = ()
+    sentences = ("7.4",)
     summary = "The search samples a learning rate that no optimizer is made with: all its trials train the same."
     why = (
         "In every trial the sampled value was compared with the rates that optimizers were made with and stepped "

@@ -28,11 +28,11 @@ class JsonNotStrict(ObservationRule):
 
     def check(self, rehearsal: Rehearsal) -> Iterator[Finding]:
         """Yield one finding for each name of a file."""
-        files = {**rehearsal.produced_alone.json, **rehearsal.produced.json}
+        files = [*rehearsal.produced.json.items(), *rehearsal.produced_alone.json.items()]
         if not files:
             raise NotChecked("evaluate left no JSON file")
         told: dict[str, list[str]] = {}
-        for path, file in files.items():
+        for path, file in files:
             if file.trouble is not None:
                 told.setdefault(f"{path.rpartition('/')[2]}: {file.trouble}", []).append(path)
         for said, paths in told.items():

@@ -20,7 +20,7 @@ class ResultsMissing(ObservationRule):
     sentences = ()
     summary = "evaluate ends with status 0 and a file that the contract names is not there."
     why = (
-        "The contract asks for `<run id>/metrics.json`, a figure of each run, and "
+        "The contract asks for `<run id>/metrics.json`, figures, and "
         "`comparison/aggregated_metrics.json` in the results folder that is passed to evaluate."
     )
     remedy = "Write the file below `results_dir`."
@@ -37,9 +37,9 @@ class ResultsMissing(ObservationRule):
                 yield self.on(
                     "src/evaluate.py", 1, f"{run_id}/metrics.json is not in the results folder after evaluate"
                 )
-            if not any(path.startswith(f"{run_id}/") or run_id in path for path in figures):
-                said = f"there is no figure of the run {run_id} after evaluate"
-                yield self.on("src/evaluate.py", 1, said, severity=Severity.MAJOR)
+        # Not run by run: a shrunk run may lack what its figure shows, such as a periodic evaluation.
+        if not figures:
+            yield self.on("src/evaluate.py", 1, "there is no figure after evaluate", severity=Severity.MAJOR)
         if "comparison/aggregated_metrics.json" not in sizes:
             yield self.on(
                 "src/evaluate.py", 1, "comparison/aggregated_metrics.json is not in the results folder after evaluate"

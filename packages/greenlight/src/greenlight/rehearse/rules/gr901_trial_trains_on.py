@@ -19,7 +19,7 @@ class TrialTrainsOn(ObservationRule):
     name = "trial-trains-on"
     criterion = Criterion.MODES
     severity = Severity.MAJOR
-    sentences = ()
+    sentences = ("9.2",)
     summary = "Trial mode is not limited to two batches: trying the code out costs what training costs."
     why = (
         "A trial is limited to one or two batches. With a stand-in of a few rows it took more optimizer steps "

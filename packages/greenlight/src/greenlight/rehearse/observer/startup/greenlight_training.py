@@ -159,6 +159,9 @@ def _look_at_batch(model: Any, named: dict[str, Any]) -> None:
         padded = (mask == 0) if mask is not None and mask.shape == ids.shape else ids != ids
         if pad is not None and pad not in ends:
             padded = padded | (ids == pad)
+        if mask is not None and mask.shape == ids.shape:
+            # A mask that was padded with the padding token's id says itself which that is.
+            padded = padded | ((mask != 0) & (mask != 1) & (mask == ids))
         facts["with_padding"] += int(bool(padded.any()))
         facts["with_counted_padding"] += int(bool((padded & (labels != -100)).any()))
 
