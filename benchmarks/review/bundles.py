@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from benchmarks.review.report import Part, Table
 from benchmarks.review.truth import Defect, Judgement, Naming, read_defects, read_list, read_table
 from greenlight.contract.submission import submission
+from greenlight.rehearsing import Request, rehearsed
 from greenlight.review.engine import review
 from greenlight.review.finding import Finding
 from greenlight.review.registry import all_rules
@@ -56,13 +58,13 @@ class Score:
         return 1.0 - false / self.findings
 
 
-def names(naming: Naming | None, defect: Defect, finding: Finding) -> bool:
-    """Say whether a finding names a defect: by a rule of the table, at one of its places."""
-    return (
-        naming is not None
-        and finding.rule in naming.rules
+def names(namings: Sequence[Naming], defect: Defect, finding: Finding) -> bool:
+    """Say whether a finding names a defect: by a rule of the tables, at one of its places."""
+    return any(
+        finding.rule in naming.rules
         and any(place.holds(finding) for place in (*defect.places, *naming.also_at))
         and (not naming.says or any(word in finding.message for word in naming.says))
+        for naming in namings
     )
 
 
@@ -70,19 +72,19 @@ def score(
     bundle: int,
     findings: Sequence[Finding],
     defects: Iterable[Defect],
-    naming: Mapping[str, Naming],
+    naming: Mapping[str, Sequence[Naming]],
     judged: Sequence[Judgement] = (),
 ) -> Score:
     """Return which known defects of a bundle the findings name, and which findings name none."""
     own = [defect for defect in defects if defect.bundle == bundle]
-    found = {defect.id: tuple(f for f in findings if names(naming.get(defect.id), defect, f)) for defect in own}
+    found = {defect.id: tuple(f for f in findings if names(naming.get(defect.id, ()), defect, f)) for defect in own}
     matched = {finding for several in found.values() for finding in several}
     unmatched = tuple((f, _judgement(bundle, f, judged)) for f in findings if f not in matched)
     return Score(bundle, found, unmatched, len(findings))
 
 
-def measure(prompts: Sequence[Path], truth: Path, claims: Path | None = None) -> Part:
-    """Review recorded prompts and compare with what is known about them.
+def measure(prompts: Sequence[Path], truth: Path, claims: Path | None = None, *, rehearse: bool = False) -> Part:
+    """Review recorded prompts, and perhaps rehearse them, and compare with what is known about them.
 
     Parameters
     ----------
@@ -92,6 +94,8 @@ def measure(prompts: Sequence[Path], truth: Path, claims: Path | None = None) ->
         The known defects, a JSON list.
     claims
         What the recorded reviewer claimed, with a verdict on each, a JSON list.
+    rehearse
+        Whether they are rehearsed as well, which takes minutes.
 
     Raises
     ------
@@ -103,31 +107,52 @@ def measure(prompts: Sequence[Path], truth: Path, claims: Path | None = None) ->
         score(number, review(submission(path), all_rules(), heed_comments=False).findings, defects, naming, judged)
         for number, path in enumerate(prompts, start=1)
     ]
-    tables = [_recall(scores, defects), _precision(scores, read_list(claims) if claims else None)]
-    tables += [_missed(scores, defects), _unmatched(scores)]
-    data = {
+    listed = read_list(claims) if claims else None
+    if not rehearse:
+        tables = [_recall([scores], defects), _precision(scores, listed), _missed(scores, defects), _unmatched(scores)]
+        return Part("bundles", tuple(tables), _data(scores))
+    both = [score(number, _checked(path), defects, naming, judged) for number, path in enumerate(prompts, start=1)]
+    tables = [_recall([scores, both], defects), _precision(scores, listed)]
+    tables += [_precision(both, None, "Precision of review + rehearse"), _missed(both, defects), _unmatched(both)]
+    return Part("bundles", tuple(tables), _data(both))
+
+
+def _checked(path: Path) -> tuple[Finding, ...]:
+    """Return what `greenlight check` finds; what goes on is told on the standard error."""
+    request = Request(path, reviewed=True, isolated=True)
+    return rehearsed(request, lambda line: print(line, file=sys.stderr)).verdict.findings
+
+
+def _data(scores: Sequence[Score]) -> dict[str, object]:
+    return {
         "found": {key: [asdict(f) for f in several] for s in scores for key, several in s.found.items()},
         "unmatched": [asdict(finding) for s in scores for finding, _ in s.unmatched],
     }
-    return Part("bundles", tuple(tables), data)
 
 
-def _recall(scores: Sequence[Score], defects: Sequence[Defect]) -> Table:
+def _recall(ways: Sequence[Sequence[Score]], defects: Sequence[Defect]) -> Table:
+    """Return what each way finds, the review first, beside the recorded reviewer."""
     rows = []
+    scores = ways[0]
     for title, belongs in _CLASSES:
         cells = [title]
         for known in [[d for d in defects if d.bundle == s.bundle] for s in scores] + [_of(scores, defects)]:
             own = [defect for defect in known if belongs(defect)]
-            hits = sum(bool(found) for s in scores for key, found in s.found.items() if key in {d.id for d in own})
-            claimed = sum(defect.reviewer_claim is not None for defect in own)
-            cells += [_share(hits, len(own)), _share(claimed, len(own))]
+            keys = {defect.id for defect in own}
+            for way in ways:
+                hits = sum(bool(found) for s in way for key, found in s.found.items() if key in keys)
+                cells.append(_share(hits, len(own)))
+            cells.append(_share(sum(defect.reviewer_claim is not None for defect in own), len(own)))
         rows.append(tuple(cells))
     heads = [f"bundle {s.bundle}" for s in scores] + ["together"]
-    columns = ("defects", *(part for head in heads for part in (head, f"{head}: recorded reviewer")))
+    kinds = ["", ": review + rehearse"][: len(ways)]
+    columns = ("defects", *(f"{head}{kind}" for head in heads for kind in (*kinds, ": recorded reviewer")))
     return Table("Recall", columns, tuple(rows))
 
 
-def _precision(scores: Sequence[Score], claims: Sequence[Mapping[str, object]] | None) -> Table:
+def _precision(
+    scores: Sequence[Score], claims: Sequence[Mapping[str, object]] | None, title: str = "Precision"
+) -> Table:
     rows = []
     for s in scores:
         open_ones = sum(judged is None for _, judged in s.unmatched)
@@ -146,7 +171,7 @@ def _precision(scores: Sequence[Score], claims: Sequence[Mapping[str, object]] |
             f"{wrong} false, {half} half true of {len(own)}" if claims is not None else "not given",
         ))  # fmt: skip
     columns = ("bundle", "findings", "name a known defect", "other, true", "false", "unmatched: judge it")
-    return Table("Precision", (*columns, "precision", "claims of the recorded reviewer"), tuple(rows))
+    return Table(title, (*columns, "precision", "claims of the recorded reviewer"), tuple(rows))
 
 
 def _missed(scores: Sequence[Score], defects: Sequence[Defect]) -> Table:

@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="run only the rules that name a mutant's defect: other findings are not seen",
     )
+    add("--rehearse", action="store_true", help="bundles: rehearse them as well, which takes minutes")
     add("--repeats", type=int, default=timing.REPEATS, help="of each time (default: %(default)s)")
     add("--out", type=Path, metavar="FOLDER", help="gets a page and a JSON file for each action")
     return parser
@@ -72,7 +73,7 @@ def _parts(options: argparse.Namespace) -> list[Part]:
                     print("left out: bundles: give --prompt and --truth", file=sys.stderr)
                     continue
                 raise GreenlightError("bundles: no recorded prompt; give --prompt FILE and --truth FILE")
-            parts.append(bundles.measure(options.prompt, options.truth, options.claims))
+            parts.append(bundles.measure(options.prompt, options.truth, options.claims, rehearse=options.rehearse))
         elif action == "mutants":
             found = list(outcomes(options.original, only_named=options.quick))
             parts.append(mutants_part(found, options.original or list(folders())))

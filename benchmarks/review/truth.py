@@ -152,17 +152,18 @@ def read_list(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def read_table(path: Path = TABLE) -> tuple[Mapping[str, Naming], tuple[Judgement, ...]]:
-    """Return, by the defect's id, the rules that name it, and the judgements about other findings."""
+def read_table(path: Path = TABLE) -> tuple[Mapping[str, tuple[Naming, ...]], tuple[Judgement, ...]]:
+    """Return, by the defect's id, the rules of each kind that name it, and the judgements about other findings."""
     content = tomllib.loads(path.read_text(encoding="utf-8"))
-    naming = {
-        key: Naming(
-            tuple(entry.get("rules", ())),
-            tuple(place for loc in entry.get("also_at", ()) for place in places(loc)),
-            tuple(entry.get("says", ())),
-        )
-        for key, entry in content.get("defects", {}).items()
-    }
+    naming: dict[str, tuple[Naming, ...]] = {}
+    for kind in ("defects", "rehearsal"):
+        for key, entry in content.get(kind, {}).items():
+            one = Naming(
+                tuple(entry.get("rules", ())),
+                tuple(place for loc in entry.get("also_at", ()) for place in places(loc)),
+                tuple(entry.get("says", ())),
+            )
+            naming[key] = (*naming.get(key, ()), one)
     judged = tuple(
         Judgement(row["bundle"], row["rule"], row["path"], row["is_true"], row["because"])
         for row in content.get("judged", ())

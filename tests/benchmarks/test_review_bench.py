@@ -18,6 +18,7 @@ from benchmarks.review.originals import folders, original
 from benchmarks.review.truth import Defect, Judgement, Naming, Place, places, read_table
 from greenlight.contract.experiment import FILES
 from greenlight.contract.submission import Submission
+from greenlight.rehearse.rule import all_rules as observing_rules
 from greenlight.review.engine import review
 from greenlight.review.finding import Finding, Severity
 from greenlight.review.registry import all_rules
@@ -122,19 +123,19 @@ def test_recorded_places_are_read_in_every_form() -> None:
 
 
 def test_a_finding_names_a_defect_by_a_rule_of_the_table_at_its_place() -> None:
-    known, naming = defect("B1-50", "src/train.py:32,167"), Naming(("GL701",), (Place("config/runs/*"),))
+    known, naming = defect("B1-50", "src/train.py:32,167"), [Naming(("GL701",), (Place("config/runs/*"),))]
     assert names(naming, known, finding("src/train.py", 167, "GL701"))
     assert names(naming, known, finding("src/train.py", 30, "GL701", end_line=31))
     assert names(naming, known, finding("config/runs/a.yaml", 9, "GL701"))
     assert not names(naming, known, finding("src/train.py", 100, "GL701"))
     assert not names(naming, known, finding("src/train.py", 167, "GL702"))
-    assert not names(None, known, finding("src/train.py", 167, "GL701"))
-    assert names(Naming(("GL701",), says=("it is",)), known, finding("src/train.py", 167, "GL701"))
-    assert not names(Naming(("GL701",), says=("another key",)), known, finding("src/train.py", 167, "GL701"))
+    assert not names((), known, finding("src/train.py", 167, "GL701"))
+    assert names([Naming(("GL701",), says=("it is",))], known, finding("src/train.py", 167, "GL701"))
+    assert not names([Naming(("GL701",), says=("another key",))], known, finding("src/train.py", 167, "GL701"))
 
 
 def test_precision_is_told_only_when_every_other_finding_is_judged() -> None:
-    known, table = [defect("B1-01", "pyproject.toml:7")], {"B1-01": Naming(("GL506",))}
+    known, table = [defect("B1-01", "pyproject.toml:7")], {"B1-01": [Naming(("GL506",))]}
     found = [finding("pyproject.toml", 7, "GL506"), finding("src/main.py", 3, "GL999")]
     assert score(1, found, known, table).precision is None
     judged = [Judgement(1, "GL999", "src/main.py", is_true=False, because="it works")]
@@ -145,8 +146,8 @@ def test_precision_is_told_only_when_every_other_finding_is_judged() -> None:
 
 def test_the_table_of_known_defects_names_rules_that_exist() -> None:
     naming, judged = read_table()
-    known = {rule.id for rule in all_rules()}
-    assert {key for entry in naming.values() for key in entry.rules} <= known
+    known = {rule.id for rule in (*all_rules(), *observing_rules())}
+    assert {key for entries in naming.values() for entry in entries for key in entry.rules} <= known
     assert {entry.rule for entry in judged} <= known
 
 

@@ -98,7 +98,11 @@ SPEAKS = {
                 act(Phase.TRIAL, notes={"warning": [{"category": "FutureWarning", "message": "old", **place(4)}]})
             ),
             "old",
-        )
+        ),
+        (
+            rehearsal(dataclasses.replace(act(Phase.TRIAL), deprecations=("`cache_dir` is deprecated! Use `place`",))),
+            "`cache_dir` is deprecated",
+        ),
     ],
     "GR301": [
         (rehearsal(act(Phase.TRIAL, notes={"mask value": [{"model": "M", "value": 50256, "at": place(4)}]})), "50256")
@@ -265,6 +269,7 @@ SILENT = {
         rehearsal(act(Phase.TRIAL, notes={"warning": [{"category": "UserWarning", "message": "m", **place(4)}]})),
         rehearsal(act(Phase.TRIAL, notes={"warning": [{"category": "FutureWarning", "message": "m", "file": "/lib/a.py",
                                                        "line": 3}]})),
+        rehearsal(dataclasses.replace(act(Phase.TRIAL), deprecations=("`another` is deprecated", "this is deprecated"))),
     ],
     "GR301": [rehearsal(act(Phase.TRIAL))],
     "GR302": [

@@ -24,6 +24,8 @@ from greenlight.rehearse.tracked import tracked
 
 _MOST_ROUNDS = 25  # of mending; every one lists another crash
 _TAIL_BYTES = 4000
+_LARGEST_LOG = 1 << 20
+_MOST_LINES = 20
 FULL_STEPS = 8
 """Optimizer steps that a run's wall-clock budget lasts."""
 
@@ -226,6 +228,7 @@ def act_of(phase: Phase, run_ids: tuple[str, ...], done: Performed, shrinking: S
         shrinking=shrinking,
         peak_memory_bytes=done.ended.peak_memory_bytes,
         tail=tail,
+        deprecations=_deprecations(done.log),
     )
 
 
@@ -233,3 +236,11 @@ def _tail(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
         return file.read().decode("utf-8", errors="replace")
+
+
+def _deprecations(log: Path) -> tuple[str, ...]:
+    """Return the lines of an output that say so, each once, as far as they stand in its first megabyte."""
+    with log.open("rb") as file:
+        text = file.read(_LARGEST_LOG).decode("utf-8", errors="replace")
+    lines = (line.strip()[:500] for line in text.splitlines() if "deprecated" in line)
+    return tuple(dict.fromkeys(lines))[:_MOST_LINES]

@@ -66,6 +66,8 @@ class Act:
         Resident memory of all its processes.
     tail
         The last lines of its output.
+    deprecations
+        Lines of its output that say that something is deprecated: some libraries log that and do not warn.
     """
 
     phase: Phase
@@ -81,6 +83,7 @@ class Act:
     shrinking: Shrinking = WHOLE
     peak_memory_bytes: int = 0
     tail: str = ""
+    deprecations: tuple[str, ...] = ()
 
     @property
     def is_through(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from greenlight.rehearse.rehearsal import Rehearsal
@@ -9,6 +10,7 @@ from greenlight.rehearse.rule import ObservationRule
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
 
+_NAMED = re.compile(r"[`'\"](\w+)[`'\"] (?:is|was|has been) deprecated")
 _KINDS = frozenset({"DeprecationWarning", "PendingDeprecationWarning", "FutureWarning"})
 
 
@@ -26,7 +28,7 @@ class DeprecatedCall(ObservationRule):
         "Requirements without an upper bound will meet the release that removes it."
     )
     remedy = "Use what the warning names in its place."
-    observed = "warnings that Python shows, by the file and line that they are about"
+    observed = "warnings that Python shows, by the line that they are about, and what libraries log about an argument"
 
     def check(self, rehearsal: Rehearsal) -> Iterator[Finding]:
         """Yield a finding for each line that a deprecation was shown for."""
@@ -38,6 +40,27 @@ class DeprecatedCall(ObservationRule):
                     continue
                 told.add(place)
                 yield self.on(*place, f"{entry['category']}: {_cut(str(entry.get('message', '')))}")
+            for line in act.deprecations:
+                place = _argument(rehearsal, line)
+                if place is not None and place not in told:
+                    told.add(place)
+                    yield self.on(*place, f"the library logs: {_cut(line)}", confidence="likely")
+
+
+def _argument(rehearsal: Rehearsal, line: str) -> tuple[str, int] | None:
+    """Return the only line of the experiment that passes the argument which a message calls deprecated."""
+    for name in _NAMED.findall(line):
+        passes = re.compile(rf"[(,\s]{re.escape(name)}\s*=[^=]")
+        places = [
+            (path, number)
+            for path, content in rehearsal.submission.files.items()
+            if path.endswith(".py")
+            for number, text in enumerate(content.decode("utf-8", errors="replace").splitlines(), start=1)
+            if passes.search(text) and "def " not in text
+        ]
+        if len(places) == 1:
+            return places[0]
+    return None
 
 
 def _cut(said: str) -> str:
