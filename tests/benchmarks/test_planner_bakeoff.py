@@ -114,7 +114,7 @@ def test_a_process_that_died_counts_as_nothing_right(board, folder, tmp_path):
     write_json(tmp_path / dead.cell.path, dead.as_json())
     after = read_board(GRID, tmp_path)
     label, rate, seed = keys[0]
-    assert after.test_exact_match(label, rate)[GRID.seeds.index(seed)] == 0
+    assert after.test_score(label, rate)[GRID.seeds.index(seed)] == 0
     assert after.dev_loss(label, rate) == np.inf
     assert any("1 processes ended without a result and count as 0" in note for note in after.notes)
 

@@ -93,8 +93,8 @@ def test_the_window_reaches_from_a_thirtieth_to_three_times():
 def test_duels_agree_with_scipy_and_statsmodels(board):
     rivals = [("linear", 3e-2), ("fixed", 3e-2), ("linear", 3e-3)]
     fought = evidence.duels(board, ("graff", 3e-3), rivals)
-    ours = board.test_exact_match("graff", 3e-3)
-    p_values = [stats.ttest_rel(ours, board.test_exact_match(*rival)).pvalue for rival in rivals]
+    ours = board.test_score("graff", 3e-3)
+    p_values = [stats.ttest_rel(ours, board.test_score(*rival)).pvalue for rival in rivals]
     assert [duel.t_test.p_value for duel in fought] == pytest.approx(p_values)
     assert [duel.t_test.p_holm for duel in fought] == pytest.approx(multipletests(p_values, method="holm")[1])
     for duel, rival in zip(fought, rivals, strict=True):
@@ -131,10 +131,10 @@ def test_the_aims_are_figures_of_the_cells(board):
     robust, tuned, cost, untuned = aims.aims(board, "graff", 3e-3)
     rivals = ("linear", "fixed")
     best = {label: choosing.best_rate(board, label) for label in rivals}
-    champion = max(rivals, key=lambda label: board.dev_exact_match(label, best[label]))
+    champion = max(rivals, key=lambda label: board.dev_score(label, best[label]))
     window = [rate for rate in GRID.rates if best[champion] / 33.6 <= rate <= best[champion] * 3.36]
-    worst = min(board.test_exact_match("graff", rate).mean() for rate in window)
-    gap = 100 * (worst - board.test_exact_match(champion, best[champion]).mean())
+    worst = min(board.test_score("graff", rate).mean() for rate in window)
+    gap = 100 * (worst - board.test_score(champion, best[champion]).mean())
     assert f"difference {gap:+.1f} points [" in robust.lines[1]
     assert f"{champion} tuned" in robust.lines[1]
     assert robust.reached is None  # two rates do not reach from a thirtieth to three times
