@@ -222,6 +222,8 @@ class NetworkJob(Job):
         return row
 
     def _reserve(self) -> None:
+        if self.config.mode == "trial":
+            return  # it ends after its steps, however slow the machine is
         after_s = self.dev_takes_s() * self.data.table.n_bins / len(self.data.rows["dev"]) if self.test else 0.0
         self.budget.reserve(self.dev_takes_s() + after_s + 2 * self.progress.checkpoint_s)
 
@@ -241,7 +243,7 @@ class NetworkJob(Job):
         """Take one optimiser step and return what is logged of it."""
         started_s, progress = self.budget.elapsed_s, self.progress
         rows = torch.from_numpy(batch.rows).to(device())
-        every = progress.step % self.config.evaluation.interval_steps == 0
+        every = (progress.step + 1) % self.config.evaluation.interval_steps == 0  # with the evaluation after this step
         loss, components = self._loss(rows, self.logged_losses if every else self.losses)
         self.planner.note(len(rows) * loss, len(rows))
         loss.backward()

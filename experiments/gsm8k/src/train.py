@@ -241,6 +241,8 @@ class Fit:
             self.progress.test_cost = (time.monotonic() - started) / rows / self.progress.s_per_question[-1]
 
     def _reserve(self) -> None:
+        if self.config.mode == "trial":
+            return  # it ends after its steps, however slow the machine is
         questions = len(self.dev) + self.progress.test_cost * len(self.test)
         self.budget.reserve(
             RESERVE_FACTOR * questions * max(self.progress.s_per_question) + 2 * self.progress.checkpoint_s

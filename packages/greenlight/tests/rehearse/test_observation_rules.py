@@ -269,7 +269,7 @@ SILENT = {
         rehearsal(act(Phase.TRIAL, notes={"warning": [{"category": "UserWarning", "message": "m", **place(4)}]})),
         rehearsal(act(Phase.TRIAL, notes={"warning": [{"category": "FutureWarning", "message": "m", "file": "/lib/a.py",
                                                        "line": 3}]})),
-        rehearsal(dataclasses.replace(act(Phase.TRIAL), deprecations=("`another` is deprecated", "this is deprecated"))),
+        rehearsal(dataclasses.replace(act(Phase.TRIAL), deprecations=("`another` is deprecated", "it is deprecated"))),
     ],
     "GR301": [rehearsal(act(Phase.TRIAL))],
     "GR302": [
