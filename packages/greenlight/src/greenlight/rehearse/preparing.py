@@ -6,10 +6,11 @@ import ast
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from greenlight.contract.submission import Submission
+from greenlight.errors import GreenlightError
 from greenlight.rehearse.environment import Environment, InstallFailure, current, own
 from greenlight.rehearse.menders import mend
 from greenlight.rehearse.observer.record import Raised
@@ -57,8 +58,24 @@ def prepare(subject: Submission, cache: Path, told: Callable[[str], None]) -> Pr
         Where installing fails for reasons that are none of the experiment's, such as a missing network.
     """
     files: Mapping[str, bytes] = subject.files
-    made = own(files, subject.root, cache, told)
     trouble: list[InstallTrouble] = []
+    try:
+        return _declared(subject, files, cache, told, trouble)
+    except GreenlightError as error:
+        # Such as a package that exists as source alone: no fault of the experiment, and perhaps one of old versions.
+        told(str(error))
+        return _newest(files, cache, told, trouble)
+
+
+def _declared(
+    subject: Submission,
+    files: Mapping[str, bytes],
+    cache: Path,
+    told: Callable[[str], None],
+    trouble: list[InstallTrouble],
+) -> Prepared:
+    """Install what is declared; `trouble` gets what is wrong with it."""
+    made = own(files, subject.root, cache, told)
     while isinstance(made, InstallFailure):
         raised = Raised("InstallFailure", made.words, "InstallFailure", made.words, _FILE, made.line or 0, "")
         mended = mend(raised, files)
@@ -86,7 +103,8 @@ def _newest(
         told("going on with the newest versions of the declared packages")
         made = own({**files, _FILE: relaxed}, None, cache, told)
         if isinstance(made, Environment):
-            return Prepared(made, files, tuple(trouble))
+            note = f"the newest versions of what is declared and imported, because that failed: {made.note}"
+            return Prepared(replace(made, note=note), files, tuple(trouble))
     told("going on with the current environment")
     return Prepared(current(), files, tuple(trouble))
 
