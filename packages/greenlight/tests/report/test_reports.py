@@ -6,6 +6,7 @@ from sarif_pydantic import Sarif
 
 from greenlight.contract.submission import Submission
 from greenlight.report import Document, forms
+from greenlight.report.document import Command, Staged
 from greenlight.review.engine import review
 from greenlight.review.registry import all_rules, rule
 
@@ -72,3 +73,33 @@ def test_json_tells_why_something_went_unchecked(document):
     changed = dataclasses.replace(verdict, criteria=(verdict.criteria[0], asked, *verdict.criteria[2:]))
     told = json.loads(forms()["json"](dataclasses.replace(document, verdict=changed)))
     assert "Criterion 2 (Hydra and the command line): not checked: the file is a link" in told["code_issue"]
+
+
+def test_every_form_tells_of_a_rehearsal_what_it_has_room_for():
+    rules = all_rules()
+    commands = (
+        Command("trial", ("a",), "uv run x", "exit 1, KeyError", 2.5, 1024, "src/train.py:3: a column was added"),
+        Command("trial", ("a",), "uv run x", "exit 0", 3.0, 2048),
+    )
+    parts = (("model", "acme/b", "stand-in", "tiny X with random weights"),)
+    staged = Staged(commands, parts, "Python with 3 packages", "searches stopped after 2 trials", confined=False)
+    document = Document(review(Submission("x", "bundle", BROKEN), rules), rules, BROKEN, staged=staged)
+    text = forms()["text"](document)
+    for words in (
+        "went on after",
+        "acme/b: stand-in",
+        "Python with 3 packages",
+        "stopped after 2 trials",
+        "without a sandbox",
+    ):
+        assert words in text
+    told = json.loads(forms()["json"](document))["rehearsal"]
+    assert [one["ended"] for one in told["commands"]] == ["exit 1, KeyError", "exit 0"]
+    assert told["stand_ins"] == [
+        {"kind": "model", "id": "acme/b", "served": "stand-in", "detail": "tiny X with random weights"}
+    ]
+    assert told["sandbox"] is False
+    assert "performed 2 times; 1 of them failed" in forms()["review"](document)
+    plain = Document(document.verdict, rules, BROKEN)
+    assert "rehearsal" not in json.loads(forms()["json"](plain))
+    assert "What only a run can show was not looked at" in forms()["review"](plain)

@@ -45,7 +45,12 @@ def _summary(document: Document) -> str:
                 f"Criterion {int(criterion.criterion)} ({criterion.criterion.title}) is {criterion.state}: {reasons}."
             )
     sentences += [f"Not checked, though asked for: {reason}." for reason in verdict.unanswered]
-    sentences.append("What only a run can show was not looked at.")
+    if document.staged is None:
+        sentences.append("What only a run can show was not looked at.")
+    else:
+        commands = document.staged.commands
+        failed = sum(1 for command in commands if command.ended != "exit 0")
+        sentences.append(f"The documented commands were performed {len(commands)} times; {failed} of them failed.")
     return " ".join(sentences)
 
 
