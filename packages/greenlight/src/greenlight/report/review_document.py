@@ -49,8 +49,8 @@ def _summary(document: Document) -> str:
         sentences.append("What only a run can show was not looked at.")
     else:
         commands = document.staged.commands
-        failed = sum(1 for command in commands if command.ended != "exit 0")
-        sentences.append(f"The documented commands were performed {len(commands)} times; {failed} of them failed.")
+        ended_badly = sum(1 for command in commands if command.ended != "exit 0")
+        sentences.append(f"The documented commands were performed {len(commands)} times; {ended_badly} of them failed.")
     return " ".join(sentences)
 
 

@@ -41,10 +41,10 @@ class DeprecatedCall(ObservationRule):
                 told.add(place)
                 yield self.on(*place, f"{entry['category']}: {_cut(str(entry.get('message', '')))}")
             for line in act.deprecations:
-                place = _argument(rehearsal, line)
-                if place is not None and place not in told:
-                    told.add(place)
-                    yield self.on(*place, f"the library logs: {_cut(line)}", confidence="likely")
+                passed = _argument(rehearsal, line)
+                if passed is not None and passed not in told:
+                    told.add(passed)
+                    yield self.on(*passed, f"the library logs: {_cut(line)}", confidence="likely")
 
 
 def _argument(rehearsal: Rehearsal, line: str) -> tuple[str, int] | None:
