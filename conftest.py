@@ -8,8 +8,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# They train under a wall clock: side by side they would take each other's time.
-_TIMED = {"test_commands.py", "test_main_job.py"}
+# They train under a wall clock, and share services: side by side they would take each other's time.
+_TOGETHER = "tests/e2e/"
 
 if sys.dont_write_bytecode:
     # Containers often forbid bytecode. A hundred processes would compile the same libraries, ten seconds each time.
@@ -19,11 +19,11 @@ if sys.dont_write_bytecode:
 
 
 class ByFile(LoadScopeScheduling):
-    """Gives whole files to workers, so that their fixtures are made once, and all timed files to the same one."""
+    """Gives whole files to workers, so that their fixtures are made once, and all end-to-end tests to the same one."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.split("::", maxsplit=1)[0]
-        return "timed" if Path(path).name in _TIMED else path
+        return _TOGETHER if path.startswith(_TOGETHER) else path
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -12,23 +11,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[1]
-GSM8K = ROOT / "experiments" / "gsm8k"
 GREENLIGHT = [sys.executable, "-m", "greenlight"]
 CLEAN = ("WANDB_BASE_URL", "WANDB_API_KEY", "HF_ENDPOINT", "HF_HUB_OFFLINE", "WANDB_MODE")
-
-READ_BACK = """
-import json, sys, wandb
-api = wandb.Api()
-run = api.run(sys.argv[1])
-print(json.dumps({
-    "rows": list(run.scan_history()), "summary": dict(run.summary), "config": dict(run.config), "state": run.state,
-    "files": sorted(file.name for file in run.files()),
-    "runs": [other.id for other in api.runs("/".join(sys.argv[1].split("/")[:2]))],
-}, default=str))
-"""
 
 
 def environment(**changed: str) -> dict[str, str]:
@@ -58,32 +44,18 @@ def server(*arguments: str) -> Iterator[dict[str, str]]:
 
 
 def python(
-    module: str, *arguments: str, env: dict[str, str], timeout_s: float = 200
+    module: str, *arguments: str, folder: Path, env: dict[str, str], timeout_s: float = 200
 ) -> subprocess.CompletedProcess[str]:
-    """Run a documented command of the experiment in its folder."""
+    """Run a documented command of an experiment in its folder."""
     return subprocess.run(
         [sys.executable, "-u", "-m", module, *arguments],
-        cwd=GSM8K,
+        cwd=folder,
         env=env,
         capture_output=True,
         text=True,
         check=False,
         timeout=timeout_s,
     )
-
-
-def read_back(path: str, exports: dict[str, str]) -> dict[str, Any]:
-    """Return a run (entity/project/id) as the tracker tells it over HTTP."""
-    done = subprocess.run(
-        [sys.executable, "-c", READ_BACK, path],
-        env=environment(**exports),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def wait_for(condition, timeout_s: float = 120, every_s: float = 0.1):

@@ -11,7 +11,7 @@ from benchmarks.planners.evidence import Duel, Estimate, difference, duels
 from greenlight.compare.findings import ALPHA
 from greenlight.compare.seeds import LEAST_SEEDS
 
-ROBUST_POINTS = 2.0
+ROBUST_SHARE = 0.02  # points of exact match, or of what training gains: the untrained model's loss less the rival's
 TUNED_RIVALS = ("linear", "schedule_free")
 OVERHEAD_PERCENT = {"qwen3_overhead": 2.0}
 OVERHEAD_ELSEWHERE_PERCENT = 5.0
@@ -62,28 +62,42 @@ def aims(board: Board, reference: str, default_rate: float) -> tuple[Aim, ...]:
 def _robust(board: Board, reference: str, rivals: Sequence[str]) -> Aim:
     # The best tuned rival is chosen on development questions, like its rate.
     tuned = {label: best_rate(board, label) for label in rivals}
+    measure = board.measure
     best = max(
-        rivals, key=lambda label: (board.dev_exact_match(label, tuned[label]), -board.dev_loss(label, tuned[label]))
-    )
+        rivals,
+        key=lambda label: (
+            measure.sign * board.dev_score(label, tuned[label]), -board.dev_loss(label, tuned[label])
+        ),
+    )  # fmt: skip
     rates = window(board, tuned[best])
     rate, worst = worst_in(board, reference, rates)
     gap = difference(board, (reference, rate), (best, tuned[best]))
+    allowed = ROBUST_SHARE
+    if measure.kind == "loss":
+        allowed *= board.started - board.dev_loss(best, tuned[best])
+    bound = f"at least -{100 * allowed:g}" if measure.sign > 0 else f"at most {measure.signed(allowed)}"
     lines = [
         f"rates {_listed(rates)}, which lie from 1/30 to 3 times {tuned[best]:g}, the best of {best}",
-        f"worst of {reference}: {100 * worst:.1f} % at {rate:g}; {best} tuned: "
-        f"{100 * float(board.test_exact_match(best, tuned[best]).mean()):.1f} %; difference {_points(gap)}, "
-        f"aim at least -{ROBUST_POINTS:g}",
+        f"worst of {reference}: {measure.told(worst)} at {rate:g}; {best} tuned: "
+        f"{measure.told(float(board.test_score(best, tuned[best]).mean()))}; difference {_gap(board, gap)}, "
+        f"aim {bound}",
     ]
+    if measure.kind == "loss":
+        lines.append(
+            f"the aim's margin is {100 * ROBUST_SHARE:g} % of what training gains: {board.started:.4f} on development "
+            f"questions untrained, {board.dev_loss(best, tuned[best]):.4f} with {best} tuned"
+        )
     covered = rates[0] <= tuned[best] / 30 * 1.12 and rates[-1] >= tuned[best] * 3 / 1.12
     if not covered:
         lines.append(f"the grid does not reach from {tuned[best] / 30:.2g} to {3 * tuned[best]:.2g}: add rates")
     for label in rivals:
         at, value = worst_in(board, label, rates)
-        own = float(board.test_exact_match(label, tuned[label]).mean())
+        own = float(board.test_score(label, tuned[label]).mean())
         lines.append(
-            f"worst of {label}: {100 * value:.1f} % at {at:g}, {100 * (value - own):+.1f} points from its best"
+            f"worst of {label}: {measure.told(value)} at {at:g}, {measure.signed(value - own)} "
+            f"{measure.difference_unit} from its best"
         )
-    return Aim("aim 1, robustness", tuple(lines), gap.value >= -ROBUST_POINTS / 100 if covered else None)
+    return Aim("aim 1, robustness", tuple(lines), measure.sign * gap.value >= -allowed if covered else None)
 
 
 def _tuned(board: Board, reference: str, rivals: Sequence[str]) -> Aim:
@@ -93,10 +107,12 @@ def _tuned(board: Board, reference: str, rivals: Sequence[str]) -> Aim:
     fought = duels(
         board, (reference, best_rate(board, reference)), [(label, best_rate(board, label)) for label in present]
     )
-    lines = [_told(duel) for duel in fought]
+    lines = [_told(board, duel) for duel in fought]
     lines += [f"{label} is not in the grid" for label in TUNED_RIVALS if label not in present]
-    lines.append("not worse: no difference below zero with p after Holm below 0.05")
-    reached = None if len(board.seeds) < LEAST_SEEDS else not any(_significant(duel, -1) for duel in fought)
+    worse = "below" if board.measure.sign > 0 else "above"
+    lines.append(f"not worse: no difference {worse} zero with p after Holm below 0.05")
+    sign = -board.measure.sign
+    reached = None if len(board.seeds) < LEAST_SEEDS else not any(_significant(duel, sign) for duel in fought)
     return Aim("aim 2, tuned", tuple(lines), reached, fought)
 
 
@@ -151,8 +167,8 @@ def _untuned(board: Board, reference: str, rivals: Sequence[str], default_rate: 
     if default_rate not in board.rates:
         return Aim(title, (f"{default_rate:g} is not among the rates of the grid: add it",), None)
     fought = duels(board, (reference, default_rate), [(label, default_rate) for label in rivals])
-    lines = [_told(duel) for duel in fought]
-    won = sum(_significant(duel, 1) for duel in fought)
+    lines = [_told(board, duel) for duel in fought]
+    won = sum(_significant(duel, board.measure.sign) for duel in fought)
     lines.append(f"better than {won} of {len(fought)} with p after Holm below 0.05")
     return Aim(title, tuple(lines), None if len(board.seeds) < LEAST_SEEDS else won == len(fought), fought)
 
@@ -163,7 +179,7 @@ def _significant(duel: Duel, sign: int) -> bool:
     return sign * duel.difference.value > 0 and p_holm < ALPHA
 
 
-def _told(duel: Duel) -> str:
+def _told(board: Board, duel: Duel) -> str:
     against = f"{duel.first} at {duel.first_rate:g} against {duel.second} at {duel.second_rate:g}"
     tests = []
     for name, finding in (("t", duel.t_test), ("Wilcoxon", duel.signed_rank)):
@@ -171,11 +187,12 @@ def _told(duel: Duel) -> str:
             tests.append(f"{name} not applicable: {finding.not_applicable}")
         else:
             tests.append(f"{name} p {finding.p_value:.2g}, Holm {finding.p_holm:.2g}")
-    return f"{against}: {_points(duel.difference)}; over {duel.t_test.n} seeds {'; '.join(tests)}"
+    return f"{against}: {_gap(board, duel.difference)}; over {duel.t_test.n} seeds {'; '.join(tests)}"
 
 
-def _points(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:+.1f} points [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
+def _gap(board: Board, estimate: Estimate) -> str:
+    signed, unit = board.measure.signed, board.measure.difference_unit
+    return f"{signed(estimate.value)} {unit} [{signed(estimate.low)}, {signed(estimate.high)}]"
 
 
 def _listed(rates: Sequence[float]) -> str:

@@ -3,16 +3,20 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.planners import tasks
 from benchmarks.planners.grid import Grid, Method
+from benchmarks.planners.measure import Measure
 from benchmarks.planners.outcome import Outcome
 from greenlight.errors import GreenlightError
 
 Right = NDArray[np.bool_]
+Values = NDArray[np.float64]
 Key = tuple[str, float, int]
 
 
@@ -48,32 +52,68 @@ class Board:
         return tuple(self.outcomes[label, rate, seed] for seed in self.seeds)
 
     def all_of(self, label: str) -> tuple[Outcome, ...]:
-        """Return all of a method's outcomes."""
-        return tuple(outcome for rate in self.rates for outcome in self.of(label, rate))
+        """Return all of a method's outcomes, each cell once."""
+        every = (outcome for rate in self.rates for outcome in self.of(label, rate))
+        return tuple({outcome.cell.path: outcome for outcome in every}.values())
+
+    @property
+    def measure(self) -> Measure:
+        """What the task is scored by."""
+        return tasks.task_class(self.grid.task.name).measure
 
     @property
     def scored(self) -> bool:
         """Whether the task has questions."""
-        return any(outcome.test_right for outcome in self.outcomes.values())
+        return any(outcome.test_right or outcome.test_losses for outcome in self.outcomes.values())
 
     @property
     def test_questions(self) -> int:
         """The number of test questions."""
-        return max(len(outcome.test_right) for outcome in self.outcomes.values())
+        return max(max(len(outcome.test_right), len(outcome.test_losses)) for outcome in self.outcomes.values())
 
     def right(self, label: str, rate: float) -> Right:
         """Return which answers were right, shape (seeds, questions); a process that died answered none."""
         nothing = (False,) * self.test_questions
         return np.array([outcome.test_right or nothing for outcome in self.of(label, rate)], dtype=bool)
 
-    def test_exact_match(self, label: str, rate: float) -> NDArray[np.float64]:
-        """Return the share of right test answers, shape (seeds,)."""
-        shares: NDArray[np.float64] = self.right(label, rate).mean(axis=1)
-        return shares
+    def values(self, label: str, rate: float) -> Values:
+        """Return the score of every test question, shape (seeds, questions): right as 1, or the loss in nats.
 
-    def dev_exact_match(self, label: str, rate: float) -> float:
-        """Return the mean over seeds of the share of right development answers at the end."""
+        A loss that is not finite, and that of a process that died, is the largest that any cell has on the question.
+        """
+        if self.measure.kind == "right":
+            return self.right(label, rate).astype(np.float64)
+        losses = np.array([self._losses(outcome) for outcome in self.of(label, rate)])
+        return np.where(np.isfinite(losses), losses, self._largest)
+
+    @cached_property
+    def _largest(self) -> Values:
+        losses = np.array([self._losses(outcome) for outcome in self.outcomes.values()])
+        largest = np.where(np.isfinite(losses), losses, -np.inf).max(axis=0)
+        # A question without one finite loss has that of the worst question.
+        finite = largest[np.isfinite(largest)]
+        return np.where(np.isfinite(largest), largest, finite.max() if len(finite) else 0.0)
+
+    def _losses(self, outcome: Outcome) -> list[float]:
+        losses = outcome.test_losses or (None,) * self.test_questions
+        return [np.nan if loss is None else loss for loss in losses]
+
+    def test_score(self, label: str, rate: float) -> Values:
+        """Return the mean score over the test questions, shape (seeds,)."""
+        means: Values = self.values(label, rate).mean(axis=1)
+        return means
+
+    def dev_score(self, label: str, rate: float) -> float:
+        """Return the mean over seeds of the score on the development questions at the end."""
+        if self.measure.kind == "loss":
+            return self.dev_loss(label, rate)
         return float(np.mean([outcome.dev_exact_match for outcome in self.of(label, rate)]))
+
+    @property
+    def started(self) -> float:
+        """The untrained model's mean development loss in nats, over the cells that know it; NaN where none does."""
+        known = [o.started_loss for o in self.outcomes.values() if o.started_loss is not None]
+        return float(np.mean(known)) if known else float("nan")
 
     def dev_loss(self, label: str, rate: float) -> float:
         """Return the mean over seeds of the final development loss in nats; infinite where one is not finite."""
@@ -157,5 +197,10 @@ def _notes(
     if codes - now:
         yield f"OTHER CODE: not made by the present code: {', '.join(sorted(planner for planner, _ in codes - now))}"
     died = [key for key, outcome in kept.items() if outcome.status == "died"]
+    of_loss = tasks.task_class(grid.task.name).measure.kind == "loss"
+    counted = "the largest loss of all cells" if of_loss else "0"
     if died:
-        yield f"{len(died)} processes ended without a result and count as 0: {kept[died[0]].reason}"
+        yield f"{len(died)} processes ended without a result and count as {counted}: {kept[died[0]].reason}"
+    broken = sum(None in outcome.test_losses for outcome in kept.values())
+    if broken:
+        yield f"{broken} cells have test losses that are not finite, which count as {counted}"

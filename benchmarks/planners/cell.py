@@ -15,6 +15,7 @@ from torch import Tensor
 import graff
 from benchmarks.planners import tasks
 from benchmarks.planners.clocks import FORWARD_STEPS, Clock
+from benchmarks.planners.measure import Measure
 from benchmarks.planners.memory import TrainingMemory
 from benchmarks.planners.outcome import Evaluation, Outcome, Status, TracePoint
 from benchmarks.planners.spec import Cell
@@ -42,15 +43,16 @@ def run_cell(cell: Cell, *, alone: bool = True) -> Outcome:
     """
     began_s = time.perf_counter()
     torch.set_num_threads(cell.threads)
-    session = tasks.make(cell.task, cell.task_options).build(cell.seed)
-    run = _Run(cell, session)
+    task = tasks.make(cell.task, cell.task_options)
+    session = task.build(cell.seed)
+    run = _Run(cell, session, task.measure)
     if alone:
         run.energy.start()
     reason = run.train()
     energy_j, energy_missing = run.energy.stop()
     if not alone:
         energy_missing = "other cells ran beside this one; use --jobs 1"
-    test_right = run.answered_test()
+    test_right, test_losses = run.measured_test()
     status, why = run.judge(reason)
     return Outcome(
         cell=cell,
@@ -58,6 +60,7 @@ def run_cell(cell: Cell, *, alone: bool = True) -> Outcome:
         reason=why,
         evaluations=tuple(run.evaluations),
         test_right=test_right,
+        test_losses=test_losses,
         steps=run.planner.budget.steps,
         tokens=run.tokens,
         skipped=sum(run.planner.skipped.values()),
@@ -87,8 +90,8 @@ def run_cell(cell: Cell, *, alone: bool = True) -> Outcome:
 class _Run:
     """The state of one run: budget, planner, and what was measured so far."""
 
-    def __init__(self, cell: Cell, session: Session) -> None:
-        self.cell, self.session = cell, session
+    def __init__(self, cell: Cell, session: Session, measure: Measure) -> None:
+        self.cell, self.session, self.measure = cell, session, measure
         self.clock = Clock(cell.clock, session.device)
         self.memory = TrainingMemory(session.device)
         self.energy = graff.EnergyMeter()
@@ -209,22 +212,24 @@ class _Run:
         self.clock.spend(self.session.evaluation_steps)
         try:
             loss = self.session.dev_loss()
-            return sum(self.session.answered("dev")), _finite(loss)
+            return sum(self.session.answered("dev")) if self.measure.kind == "right" else 0, _finite(loss)
         except Exception as error:  # noqa: BLE001 - a model of NaNs may not be able to answer at all
             self._broken = _one_line(error)
             return 0, None
 
-    def answered_test(self) -> tuple[bool, ...]:
-        """Answer the test questions with the final weights, off the clock."""
-        questions = self.session.question_ids("test")
+    def measured_test(self) -> tuple[tuple[bool, ...], tuple[float | None, ...]]:
+        """Return which test questions the final weights answer right, or their losses; off the clock."""
+        questions, of_right = self.session.question_ids("test"), self.measure.kind == "right"
         if not questions:
-            return ()
+            return (), ()
         try:
             with self.planner.evaluating():
-                return self.session.answered("test")
+                if of_right:
+                    return self.session.answered("test"), ()
+                return (), tuple(_finite(loss) for loss in self.session.losses("test"))
         except Exception as error:  # noqa: BLE001 - as above
             self._broken = _one_line(error)
-            return (False,) * len(questions)
+            return ((False,) * len(questions), ()) if of_right else ((), (None,) * len(questions))
 
     def judge(self, reason: str | None) -> tuple[Status, str | None]:
         """Return how the run ended, and why."""

@@ -1,13 +1,13 @@
 """Which rate a method is reported at, and what searching fewer rates would have given."""
 
 from collections.abc import Sequence
-from math import comb, inf
+from math import comb
 
 from benchmarks.planners.board import Board
 
 
 def best_rate(board: Board, label: str) -> float:
-    """Return the rate with the best mean exact match on *development* questions at the end of the budget.
+    """Return the rate with the best mean score on *development* questions at the end of the budget.
 
     Ties are broken by the development loss, then by the smaller rate. A task without questions has no best rate: its
     first one is returned.
@@ -18,7 +18,7 @@ def best_rate(board: Board, label: str) -> float:
 
 
 def _preference(board: Board, label: str, rate: float) -> tuple[float, float, float]:
-    return round(board.dev_exact_match(label, rate), 12), -board.dev_loss(label, rate), -rate
+    return board.measure.sign * round(board.dev_score(label, rate), 12), -board.dev_loss(label, rate), -rate
 
 
 def best_of(n: int, chosen_by: Sequence[float], reported: Sequence[float]) -> float:
@@ -50,9 +50,9 @@ def best_of(n: int, chosen_by: Sequence[float], reported: Sequence[float]) -> fl
 
 
 def best_of_curve(board: Board, label: str) -> tuple[float, ...]:
-    """Return the expected test exact match of the best of 1, 2, ... rates, chosen on development questions."""
-    chosen_by = [board.dev_exact_match(label, rate) for rate in board.rates]
-    reported = [float(board.test_exact_match(label, rate).mean()) for rate in board.rates]
+    """Return the expected test score of the best of 1, 2, ... rates, chosen on development questions."""
+    chosen_by = [board.measure.sign * board.dev_score(label, rate) for rate in board.rates]
+    reported = [float(board.test_score(label, rate).mean()) for rate in board.rates]
     return tuple(best_of(n, chosen_by, reported) for n in range(1, len(board.rates) + 1))
 
 
@@ -63,10 +63,7 @@ def window(board: Board, centre: float, down: float = 1 / 30, up: float = 3.0) -
 
 
 def worst_in(board: Board, label: str, rates: Sequence[float]) -> tuple[float, float]:
-    """Return the rate with the smallest mean test exact match, and that mean."""
-    worst, value = rates[0], inf
-    for rate in rates:
-        mean = float(board.test_exact_match(label, rate).mean())
-        if mean < value:
-            worst, value = rate, mean
-    return worst, value
+    """Return the rate with the worst mean test score, and that mean."""
+    means = {rate: float(board.test_score(label, rate).mean()) for rate in rates}
+    worst = min(rates, key=lambda rate: board.measure.sign * means[rate])
+    return worst, means[worst]

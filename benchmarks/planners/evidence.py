@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.planners.board import Board, Right
-from greenlight.compare.findings import CONFIDENCE, Finding, holm
+from benchmarks.planners.board import Board
+from greenlight.compare.findings import CONFIDENCE, Finding, holm, not_applicable
 from greenlight.compare.paired import count, mcnemar
 from greenlight.compare.seeds import SeedGroup, compare_over_seeds
 
@@ -17,7 +17,7 @@ RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95 % interval, both as shares from -1 to 1."""
+    """A mean with its 95 % interval, in the measure's own values: shares from -1 to 1, or nats."""
 
     value: float
     low: float
@@ -33,11 +33,12 @@ class Duel:
     first, first_rate, second, second_rate
         The methods' labels and rates.
     difference
-        Of the test exact match, with the interval over questions and seeds.
+        Of the test score, with the interval over questions and seeds.
     t_test, signed_rank
         Paired over seeds, corrected over the rivals of the same question.
     per_seed
-        Exact McNemar tests, one per seed, corrected over all seeds and rivals.
+        Paired tests over questions, one per seed, corrected over all seeds and rivals: McNemar's exact one of right
+        answers, Wilcoxon's signed ranks of losses.
     """
 
     first: str
@@ -56,7 +57,7 @@ def over_questions_and_seeds(values: NDArray[np.float64], *, seed: int = 0, resa
     Parameters
     ----------
     values
-        Shape (seeds, questions): rights, or differences of rights.
+        Shape (seeds, questions): scores, or differences of scores.
     seed
         Of the resampling.
     resamples
@@ -84,14 +85,14 @@ def _drawn(seeds: int, questions: int, seed: int, resamples: int) -> tuple[NDArr
     return rows.astype(np.float64), columns.astype(np.float64)
 
 
-def exact_match(board: Board, label: str, rate: float) -> Estimate:
-    """Return a method's test exact match at a rate."""
-    return over_questions_and_seeds(board.right(label, rate).astype(np.float64))
+def score(board: Board, label: str, rate: float) -> Estimate:
+    """Return a method's test score at a rate."""
+    return over_questions_and_seeds(board.values(label, rate))
 
 
 def difference(board: Board, first: tuple[str, float], second: tuple[str, float]) -> Estimate:
-    """Return the difference of the test exact match of two methods at one rate each."""
-    return over_questions_and_seeds(_minus(board.right(*first), board.right(*second)))
+    """Return the difference of the test scores of two methods at one rate each."""
+    return over_questions_and_seeds(board.values(*first) - board.values(*second))
 
 
 def duels(board: Board, first: tuple[str, float], rivals: Sequence[tuple[str, float]]) -> tuple[Duel, ...]:
@@ -112,11 +113,7 @@ def duels(board: Board, first: tuple[str, float], rivals: Sequence[tuple[str, fl
         over_t, over_ranks = compare_over_seeds(groups)
         t_tests += over_t
         signed_ranks += over_ranks
-        for index, seed in enumerate(board.seeds):
-            ours, theirs = board.right(*first)[index], board.right(*rival)[index]
-            per_seed.append(
-                mcnemar(f"{_name(*first)} seed {seed}", f"{_name(*rival)} seed {seed}", count(ours, theirs))
-            )
+        per_seed += [_over_questions(board, first, rival, index) for index in range(len(board.seeds))]
     t_tests, signed_ranks, per_seed = holm(t_tests), holm(signed_ranks), holm(per_seed)
     seeds = len(board.seeds)
     return tuple(
@@ -148,12 +145,36 @@ def median_interval(values: Sequence[float]) -> tuple[float, float, float, bool]
     return float(np.median(array)), low, high, exact
 
 
-def _minus(first: Right, second: Right) -> NDArray[np.float64]:
-    return first.astype(np.float64) - second.astype(np.float64)
+def _over_questions(board: Board, first: tuple[str, float], second: tuple[str, float], index: int) -> Finding:
+    """Return the paired test of one seed, whose questions are the observations."""
+    ours, theirs = (f"{_name(*method)} seed {board.seeds[index]}" for method in (first, second))
+    if board.measure.kind == "right":
+        return mcnemar(ours, theirs, count(board.right(*first)[index], board.right(*second)[index]))
+    return signed_ranks(ours, theirs, board.values(*first)[index] - board.values(*second)[index])
+
+
+def signed_ranks(first: str, second: str, differences: NDArray[np.float64]) -> Finding:
+    """Return Wilcoxon's signed-rank test that differences of losses, shape (questions,), lie about zero."""
+    from scipy.stats import wilcoxon
+
+    method, subject, n = "Wilcoxon signed-rank test over questions", f"{first} against {second}", len(differences)
+    if not differences.any():
+        return not_applicable(method, subject, n, f"the difference is zero on every one of the {n} questions")
+    result = wilcoxon(differences)
+    lower = int((differences < 0).sum())
+    return Finding(
+        method,
+        subject,
+        n,
+        estimate=float(differences.mean()),
+        statistic=float(result.statistic),
+        p_value=float(result.pvalue),
+        verdict=f"Of {n} questions, {first} has the lower loss on {lower};",
+    )
 
 
 def _group(board: Board, label: str, rate: float) -> SeedGroup:
-    values = board.test_exact_match(label, rate)
+    values = board.test_score(label, rate)
     by_seed = {str(seed): float(value) for seed, value in zip(board.seeds, values, strict=True)}
     return SeedGroup(_name(label, rate), tuple(f"{_name(label, rate)}-s{seed}" for seed in board.seeds), by_seed, None)
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import graff
 import greenlight
+import technoise
 
 _ROOTS = {
     "benchmarks": Path(__file__).parents[1],
+    "chipseq_experiment": Path(__file__).parents[2] / "experiments" / "chipseq" / "src",
     "graff": Path(graff.__file__).parent,
     "greenlight": Path(greenlight.__file__).parent,
+    "technoise": Path(technoise.__file__).parent,
 }
 
 

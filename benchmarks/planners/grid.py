@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import graff
+from benchmarks.planners import tasks
 from benchmarks.planners.clocks import ClockName
 from benchmarks.planners.fingerprint import fingerprint
 from benchmarks.planners.spec import Cell
@@ -105,7 +107,9 @@ class Grid:
             )
 
     def cell(self, method: Method, rate: float, seed: int) -> Cell:
-        """Return one cell of the grid."""
+        """Return one cell of the grid; a planner without an initial rate has one cell for all of them, the first."""
+        if not graff.planners.planner_class(method.planner).takes_rate:
+            rate = self.rates[0]
         return Cell(
             task=self.task.name,
             task_options=dict(self.task.options),
@@ -140,7 +144,7 @@ class Grid:
 def code_of(planner: str, task: str) -> str:
     """Return the fingerprint of what a cell runs, and the version of PyTorch that runs it."""
     modules = (f"graff.planners.{planner}", f"benchmarks.planners.tasks.{task}", "benchmarks.planners.cell")
-    return f"{fingerprint(*modules)}-torch{version('torch')}"
+    return f"{fingerprint(*modules, *tasks.task_class(task).code)}-torch{version('torch')}"
 
 
 def parsed_seeds(texts: Sequence[str]) -> tuple[int, ...]:

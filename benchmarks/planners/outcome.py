@@ -23,7 +23,7 @@ class Evaluation:
     steps
         Training steps before it.
     right, questions
-        How many answers were right, of how many.
+        How many answers were right, of how many; none where the task is scored by its loss.
     loss
         Mean loss of the answers in nats per token; None when it was not finite.
     """
@@ -68,6 +68,8 @@ class Outcome:
     test_right
         For each test question whether it was answered right by the final weights; none where nothing is scored.
         Answered after the clock stopped, for everyone.
+    test_losses
+        Where the task is scored by its loss: that of each test question in nats, None where it was not finite.
     steps, tokens, skipped
         Training steps, tokens that carried a loss, steps that the planner skipped.
     elapsed_s, training_s, overhead_s
@@ -89,6 +91,7 @@ class Outcome:
     reason: str | None
     evaluations: tuple[Evaluation, ...] = ()
     test_right: tuple[bool, ...] = ()
+    test_losses: tuple[float | None, ...] = ()
     steps: int = 0
     tokens: float = 0.0
     skipped: int = 0
@@ -134,6 +137,7 @@ class Outcome:
                 "cell": Cell.from_json(value["cell"]),
                 "evaluations": tuple(Evaluation(**entry) for entry in value["evaluations"]),
                 "test_right": tuple(digit == "1" for digit in value["test_right"]),
+                "test_losses": tuple(value.get("test_losses", ())),
                 "trace": tuple(TracePoint(**entry) for entry in value["trace"]),
             }
         )

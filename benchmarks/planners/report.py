@@ -40,9 +40,10 @@ def write_report(board: Board, folder: Path, *, reference: str, default_rate: fl
         "## Methods\n\n" + table.summary_markdown(board, made, default_rate),
     ]
     if board.scored:
-        parts.append("## Test exact match (%) by initial rate, mean over seeds\n\n" + table.rates_markdown(board))
+        axis = board.measure.axis
+        parts.append(f"## Test {axis} by initial rate, mean over seeds\n\n" + table.rates_markdown(board))
         parts.append(
-            "## Best of n rates: expected test exact match (%) of the best on development questions\n\n"
+            f"## Best of n rates: expected test {axis} of the best on development questions\n\n"
             + table.best_of_markdown(board)
         )
     failures = table.failures_markdown(board)
@@ -86,5 +87,5 @@ def _duel(duel: Duel) -> dict[str, Any]:
         "difference": dataclasses.asdict(duel.difference),
         "t_test": duel.t_test.as_json(),
         "signed_rank": duel.signed_rank.as_json(),
-        "mcnemar_per_seed": [finding.as_json() for finding in duel.per_seed],
+        "per_seed": [finding.as_json() for finding in duel.per_seed],
     }

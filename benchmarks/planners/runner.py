@@ -152,7 +152,8 @@ def _line(outcome: Outcome) -> str:
     told = [f"{cell.task} {cell.planner} rate {cell.rate:g} seed {cell.seed}: {outcome.steps} steps"]
     if final is not None:
         loss = "not finite" if final.loss is None else f"{final.loss:.3f}"
-        told.append(f"dev exact match {final.exact_match:.1%}, loss {loss}")
+        scored = "dev" if outcome.test_losses else f"dev exact match {final.exact_match:.1%},"
+        told.append(f"{scored} loss {loss}")
     if outcome.status != "ok":
         told.append(f"{outcome.status}: {outcome.reason}")
     return ", ".join(told)

@@ -10,8 +10,9 @@ import numpy as np
 from benchmarks.planners.aims import memory_ratio
 from benchmarks.planners.board import Board
 from benchmarks.planners.choosing import best_of_curve, best_rate, worst_in
-from benchmarks.planners.evidence import Estimate, exact_match
+from benchmarks.planners.evidence import Estimate, over_questions_and_seeds, score
 from benchmarks.planners.grid import Method
+from benchmarks.planners.measure import Measure
 from benchmarks.planners.outcome import Outcome
 
 _BASE = "linear"
@@ -28,11 +29,11 @@ class Row:
     rate
         Chosen on development questions.
     dev, test
-        Exact match at that rate, mean over seeds; `test` with its interval over questions and seeds.
+        Score at that rate, mean over seeds; `test` with its interval over questions and seeds.
     default
-        Test exact match at the untuned rate; None where the grid has no such rate.
+        Test score at the untuned rate; None where the grid has no such rate.
     worst_rate, worst
-        The rate of the grid with the smallest test exact match, and that.
+        The rate of the grid with the worst test score, and that.
     dev_loss
         At the chosen rate in nats per token.
     steps, tokens
@@ -70,9 +71,10 @@ class Row:
 
 
 def rows(board: Board, default_rate: float) -> tuple[Row, ...]:
-    """Return one row per method, the best test exact match first."""
+    """Return one row per method, the best test score first."""
     made = [_row(board, method, default_rate) for method in board.methods]
-    return tuple(sorted(made, key=lambda row: -(row.test.value if row.test else row.steps)))
+    sign = board.measure.sign
+    return tuple(sorted(made, key=lambda row: -(sign * row.test.value if row.test else row.steps)))
 
 
 def _row(board: Board, method: Method, default_rate: float) -> Row:
@@ -88,9 +90,9 @@ def _row(board: Board, method: Method, default_rate: float) -> Row:
         method=label,
         planner=method.planner + options,
         rate=rate,
-        dev=board.dev_exact_match(label, rate),
-        test=exact_match(board, label, rate) if board.scored else None,
-        default=exact_match(board, label, default_rate) if board.scored and default_rate in board.rates else None,
+        dev=board.dev_score(label, rate),
+        test=score(board, label, rate) if board.scored else None,
+        default=score(board, label, default_rate) if board.scored and default_rate in board.rates else None,
         worst_rate=worst_rate,
         worst=worst,
         dev_loss=board.dev_loss(label, rate),
@@ -116,7 +118,11 @@ def summary_markdown(board: Board, made: Sequence[Row], default_rate: float) -> 
     """Return the table that a person reads."""
     heads = ["method", "planner", "best rate", "steps", "tokens", "overhead %", "peak MiB", "x linear", "joules",
              "clock s", "without evaluation s", "failed cells"]  # fmt: skip
-    scores = ["test EM %", "dev EM %", "dev loss", f"test EM % at {default_rate:g}", "worst test EM % (rate)"]
+    measure = board.measure
+    own = measure.short
+    scores = [f"test {own}", f"dev {own}", "dev loss", f"test {own} at {default_rate:g}", f"worst test {own} (rate)"]
+    if measure.kind == "loss":
+        scores.remove("dev loss")
     if board.scored:
         heads[3:3] = scores
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
@@ -126,8 +132,9 @@ def summary_markdown(board: Board, made: Sequence[Row], default_rate: float) -> 
                  _shown(row.energy_j, ".0f"), f"{row.elapsed_s:.1f}", f"{row.training_s:.1f}",
                  f"{row.failed} of {row.cells}"]  # fmt: skip
         if board.scored:
-            cells[3:3] = [_percent(row.test), f"{100 * row.dev:.1f}", f"{row.dev_loss:.4f}", _percent(row.default),
-                          f"{100 * row.worst:.1f} ({row.worst_rate:g})"]  # fmt: skip
+            loss = [f"{row.dev_loss:.4f}"] if measure.kind == "right" else []
+            cells[3:3] = [_interval(measure, row.test), measure.bare(row.dev), *loss, _interval(measure, row.default),
+                          f"{measure.bare(row.worst)} ({row.worst_rate:g})"]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     missing = sorted({row.energy_missing for row in made if row.energy_missing})
     lines += ["", *(f"Joules are null: {reason}." for reason in missing)]
@@ -135,35 +142,41 @@ def summary_markdown(board: Board, made: Sequence[Row], default_rate: float) -> 
 
 
 def rates_markdown(board: Board) -> str:
-    """Return the mean test exact match of every method at every rate, in percent."""
+    """Return the mean test score of every method at every rate."""
     lines = ["| method | " + " | ".join(f"{rate:g}" for rate in board.rates) + " |",
              "|---|" + "---|" * len(board.rates)]  # fmt: skip
     for method in board.methods:
-        means = [100 * board.test_exact_match(method.label, rate).mean() for rate in board.rates]
-        lines.append(f"| {method.label} | " + " | ".join(f"{mean:.1f}" for mean in means) + " |")
+        means = [float(board.test_score(method.label, rate).mean()) for rate in board.rates]
+        lines.append(f"| {method.label} | " + " | ".join(map(board.measure.bare, means)) + " |")
     return "\n".join(lines) + "\n"
 
 
 def best_of_markdown(board: Board) -> str:
-    """Return the expected test exact match of the best of n rates against n, in percent."""
+    """Return the expected test score of the best of n rates against n."""
     width = len(board.rates)
     lines = ["| method | " + " | ".join(f"best of {n}" for n in range(1, width + 1)) + " |", "|---|" + "---|" * width]
     for method in board.methods:
         curve = best_of_curve(board, method.label)
-        lines.append(f"| {method.label} | " + " | ".join(f"{100 * value:.1f}" for value in curve) + " |")
+        lines.append(f"| {method.label} | " + " | ".join(map(board.measure.bare, curve)) + " |")
     return "\n".join(lines) + "\n"
 
 
 def failures_markdown(board: Board) -> str:
     """Return the cells that diverged, crashed or died, with their reasons; "" where there are none."""
-    failed = [(key, outcome) for key, outcome in board.outcomes.items() if outcome.status != "ok"]
+    failed = [
+        (key, outcome)
+        for key, outcome in board.outcomes.items()
+        if outcome.status != "ok" and key[1] == outcome.cell.rate
+    ]
     if not failed:
         return ""
-    lines = ["| method | rate | seed | how | why | test EM % |", "|---|---|---|---|---|---|"]
+    lines = [f"| method | rate | seed | how | why | test {board.measure.short} |", "|---|---|---|---|---|---|"]
     for (label, rate, seed), outcome in failed:
-        right = 100 * sum(outcome.test_right) / len(outcome.test_right) if outcome.test_right else 0.0
+        value = board.test_score(label, rate)[board.seeds.index(seed)] if board.scored else 0.0
         reason = (outcome.reason or "").replace("|", "/")
-        lines.append(f"| {label} | {rate:g} | {seed} | {outcome.status} | {reason} | {right:.1f} |")
+        lines.append(
+            f"| {label} | {rate:g} | {seed} | {outcome.status} | {reason} | {board.measure.bare(float(value))} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -182,26 +195,39 @@ def summary_csv(made: Sequence[Row]) -> str:
 
 
 def cells_csv(board: Board) -> str:
-    """Return one row per cell, with Wilson's interval of its test exact match."""
-    return _csv([_cell_row(label, outcome) for (label, _, _), outcome in board.outcomes.items()])
+    """Return one row per cell: Wilson's interval of its test exact match, or a bootstrap's of its loss."""
+    cells = {(label, outcome.cell.path): outcome for (label, _, _), outcome in board.outcomes.items()}
+    return _csv([_cell_row(board, label, outcome) for (label, _), outcome in cells.items()])
 
 
-def _cell_row(label: str, outcome: Outcome) -> dict[str, object]:
+def _test_of_cell(board: Board, outcome: Outcome) -> tuple[float | None, float | None, float | None]:
+    """Return a cell's test score and the bounds of its interval over questions; None where it has none."""
     from greenlight.assets.scoring import ExactMatch
 
-    right, questions = sum(outcome.test_right), len(outcome.test_right)
-    low, high = ExactMatch(right, questions).interval() if questions else (None, None)
-    final = outcome.final
+    if outcome.test_right:
+        right, questions = sum(outcome.test_right), len(outcome.test_right)
+        return right / questions, *ExactMatch(right, questions).interval()
+    losses = [loss for loss in outcome.test_losses if loss is not None]
+    if board.measure.kind == "right" or not losses or len(losses) < len(outcome.test_losses):
+        return None, None, None
+    estimate = over_questions_and_seeds(np.array([losses]))
+    return estimate.value, estimate.low, estimate.high
+
+
+def _cell_row(board: Board, label: str, outcome: Outcome) -> dict[str, object]:
+    value, low, high = _test_of_cell(board, outcome)
+    final, of_right = outcome.final, board.measure.kind == "right"
+    dev = {f"dev_{board.measure.key}": outcome.dev_exact_match if final else None} if of_right else {}
     return {
         "method": label,
         "rate": outcome.cell.rate,
         "seed": outcome.cell.seed,
         "status": outcome.status,
         "reason": outcome.reason,
-        "test_exact_match": right / questions if questions else None,
+        f"test_{board.measure.key}": value,
         "test_low": low,
         "test_high": high,
-        "dev_exact_match": outcome.dev_exact_match if final else None,
+        **dev,
         "dev_loss": final.loss if final else None,
         "steps": outcome.steps,
         "tokens": outcome.tokens,
@@ -229,10 +255,10 @@ def _csv(dictionaries: Sequence[dict[str, object]]) -> str:
     return text.getvalue()
 
 
-def _percent(estimate: Estimate | None) -> str:
+def _interval(measure: Measure, estimate: Estimate | None) -> str:
     if estimate is None:
         return "-"
-    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+    return f"{measure.bare(estimate.value)} [{measure.bare(estimate.low)}, {measure.bare(estimate.high)}]"
 
 
 def _shown(value: float | None, form: str) -> str:

@@ -19,7 +19,7 @@ def names() -> tuple[str, ...]:
     Examples
     --------
     >>> names()
-    ('arithmetic', 'clusters', 'qwen3_overhead', 'smollm2_gsm8k')
+    ('arithmetic', 'chipseq', 'clusters', 'qwen3_overhead', 'smollm2_gsm8k')
     """
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")))
 

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from benchmarks.planners.measure import EXACT_MATCH, Measure
+
 Split = Literal["dev", "test"]
 
 
@@ -51,9 +53,19 @@ class Session(ABC):
     def question_ids(self, split: Split) -> tuple[str, ...]:
         """Return the ids of a split's questions, the same for every seed; none where nothing is scored."""
 
-    @abstractmethod
     def answered(self, split: Split) -> tuple[bool, ...]:
-        """Answer the questions with the model as it is and return which answers were right, in order of the ids."""
+        """Answer the questions with the model as it is and return which answers were right, in order of the ids.
+
+        Where the task's measure counts right answers.
+        """
+        raise NotImplementedError
+
+    def losses(self, split: Split) -> tuple[float, ...]:
+        """Return the loss of each question under the model as it is, in nats, in order of the ids.
+
+        Where the task's measure is a loss; the mean over the development questions is :meth:`dev_loss`.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def dev_loss(self) -> float:
@@ -67,6 +79,10 @@ class Task(ABC):
     name: ClassVar[str]
     scored: ClassVar[bool] = True
     """Whether there are questions; a task without measures cost alone."""
+    measure: ClassVar[Measure] = EXACT_MATCH
+    """What questions are scored by: :meth:`Session.answered`, or :meth:`Session.losses`."""
+    code: ClassVar[tuple[str, ...]] = ()
+    """Modules that a cell runs and the task's module does not import by name."""
 
     def unavailable(self) -> str | None:
         """Return why this machine cannot run the task, one line with the remedy, or None where it can."""
@@ -74,4 +90,4 @@ class Task(ABC):
 
     @abstractmethod
     def build(self, seed: int) -> Session:
-        """Return a session; the seed decides initial weights and the order of the batches, nothing else."""
+        """Return a session; the seed decides initial weights, the order of the batches, and drawn data if any."""

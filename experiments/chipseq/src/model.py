@@ -22,6 +22,7 @@ from src.preprocess import Data
 from technoise.depth_scaling import fit_depth_scaling
 from technoise.glm import fit_glm, maximum_likelihood_size
 from technoise.local_lambda import fit_local_lambda
+from technoise.mixture import Signal, bin_log_prob, log_normal_excess
 
 Values = NDArray[np.float64]
 
@@ -219,6 +220,35 @@ class TechPoisson(Network):
     def forward(self, covariates: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the log mean, (n_bins, n_replicates), and no size."""
         return _with_depth(self.rate(covariates), offsets), None
+
+
+class TechNBMixture(TechNBMuR):
+    """The technical distribution of :class:`TechNBMuR`, with signal on top in some bins; see :mod:`technoise.mixture`.
+
+    All bins share the odds of signal and the log-normal distribution of its excess over the technical mean. What
+    `forward` returns is the technical part alone, which p-values are for; the likelihood is that of both parts.
+    """
+
+    # These three numbers are far from where they start and have the rate of the networks' many small weights.
+    PACE = 10.0
+    START = (math.log(0.05 / 0.95), math.log(4.0), math.log(0.7))  # log odds; log median and log sd of the excess
+
+    def __init__(self, n_covariates: int, hidden: tuple[int, ...], dropout: float, start: Start) -> None:
+        super().__init__(n_covariates, hidden, dropout, start)
+        self.moved = nn.Parameter(torch.zeros(3))
+
+    def signal(self, n_bins: int) -> Signal:
+        """Return the signal component for so many bins."""
+        log_odds, log_median, log_sd = (
+            from_here + self.PACE * moved for from_here, moved in zip(self.START, self.moved.unbind(), strict=True)
+        )
+        return log_normal_excess(log_odds.expand(n_bins), log_median, log_sd)
+
+    def log_prob(self, counts: Tensor, covariates: Tensor, offsets: Tensor) -> Tensor:
+        """Return the log-probability of all counts of each bin together in nats, shape (n_bins,)."""
+        log_mean, log_size = self(covariates, offsets)
+        assert log_size is not None
+        return bin_log_prob(counts, log_mean, log_size, self.signal(len(counts)))
 
 
 NETWORKS: Mapping[str, type[TechNBMuR | TechNBRP | TechPoisson]] = {

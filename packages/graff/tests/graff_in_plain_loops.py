@@ -95,7 +95,7 @@ class PlainGraff:
         self.displacement = None  # of z in the last step
         # network
         self.encoder = TrajectoryEncoder(torch.Generator().manual_seed(0))
-        self.decoder = LinearDecoder(BOUND)
+        self.decoder = LinearDecoder(BOUND, block_head=True)
         self.edges = torch.zeros(self.n, self.n)
         for i in range(self.n):
             neighbours = [j for j in (i - 1, i + 1) if 0 <= j < self.n]

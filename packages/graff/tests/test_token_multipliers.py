@@ -388,7 +388,8 @@ def test_the_head_learns_by_the_derivative_of_its_slope(clock):
     run.advance(1)
     assert not run.planner._residual.decoder.token_weight.any()
     by_slope = run.advance(1)[-1].metrics["token_hypergradient"]
-    told = run.planner._residual._heads.state[run.planner._residual.decoder.token_weight]["exp_avg"] / (1 - 0.9)
+    residual = run.planner._residual
+    told = residual._heads["token_weight"].state[residual.decoder.token_weight]["exp_avg"] / (1 - 0.9)
     torch.testing.assert_close(told, direction / direction.norm() * math.copysign(1.0, by_slope))
     moved = run.planner._residual.decoder.token_weight.detach()
     assert float(moved @ direction) * by_slope < 0

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from graff.features import FEATURES
 
 HIDDEN = 16
+HEADS = ("block_weight", "token_weight")  # the decoder's weights beside those of the residual; each may be left out
 # Measured on the embedded model at a tenth of the best rate: with a sixteenth, the residual swung by two units as
 # features came and went; with a third of that it settles, at the same loss.
 _SHARE = 1.0 / (3 * HIDDEN)
@@ -66,21 +67,23 @@ class LinearDecoder(nn.Module):
     ``log residual = c tanh(z / c)`` with ``z = w . mean(h) / 48 + bias``; zero weights are a residual of exactly 1.
     The state enters divided by three times its size, so that one step of Adam moves ``z`` at most a third as far
     through the state as through the bias. The other two heads have no bias, and zero weights are multipliers of
-    exactly 1.
+    exactly 1; a head that is not asked for has no weights.
 
     Parameters
     ----------
     bound
         The largest factor by which the residual may raise or lower the rate, above 1; ``c`` is its logarithm.
+    block_head, token_head
+        Whether there are weights for the multipliers of blocks, and of tokens.
     """
 
-    def __init__(self, bound: float) -> None:
+    def __init__(self, bound: float, *, block_head: bool = False, token_head: bool = False) -> None:
         super().__init__()
         self.limit = math.log(bound)
         self.weight = nn.Parameter(torch.zeros(HIDDEN))
         self.bias = nn.Parameter(torch.zeros(()))
-        self.block_weight = nn.Parameter(torch.zeros(HIDDEN))
-        self.token_weight = nn.Parameter(torch.zeros(HIDDEN))
+        self.block_weight = nn.Parameter(torch.zeros(HIDDEN)) if block_head else None
+        self.token_weight = nn.Parameter(torch.zeros(HIDDEN)) if token_head else None
 
     def forward(self, state: Tensor) -> Tensor:
         """Return the log residual, a scalar, from the state of shape (N, 16)."""
@@ -90,8 +93,9 @@ class LinearDecoder(nn.Module):
     def log_multipliers(self, state: Tensor) -> Tensor:
         """Return the logarithm of each block's multiplier, shape (N,), double precision, from the state (N, 16).
 
-        Its mean is zero, and no multiplier is above 2 or below a half.
+        Its mean is zero, and no multiplier is above 2 or below a half. Without that head there is nothing to ask.
         """
+        assert self.block_weight is not None
         z = ((state - state.mean(0)) * _SHARE) @ self.block_weight
         bounded = (_MULTIPLIER_LIMIT * torch.tanh(z / _MULTIPLIER_LIMIT)).double()
         return bounded - bounded.mean()
@@ -101,8 +105,9 @@ class LinearDecoder(nn.Module):
         return state.mean(0) * _SHARE
 
     def take(self, weights: dict[str, Tensor]) -> None:
-        """Load weights; a head that they do not have is zero, as in files from before there was one."""
-        self.load_state_dict({key: torch.zeros(HIDDEN) for key in ("block_weight", "token_weight")} | weights)
+        """Load weights; a head that they do not have starts at zero, and one that is not there is passed over."""
+        own = {head: torch.zeros(HIDDEN) for head in HEADS if getattr(self, head) is not None}
+        self.load_state_dict(own | {key: w for key, w in weights.items() if key in own or key not in HEADS})
 
     @torch.no_grad()
     def centre(self, state: Tensor) -> None:

@@ -1,12 +1,13 @@
 """The learned residual on a planned learning rate: a network, its carried state and its own optimizer."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from graff.encoder import HIDDEN, LinearDecoder, TrajectoryEncoder
+from graff.encoder import HEADS, HIDDEN, LinearDecoder, TrajectoryEncoder
 from graff.warm_start import WarmStart
 
 # The encoder has no direction that moves the rate alone; at the decoder's pace its gates saturate within ten steps.
@@ -38,15 +39,22 @@ class LearnedResidual:
         False freezes all weights.
     seed
         Seed of the initial weights.
-    block_multipliers
-        True reads a multiplier for each block as well.
+    block_multipliers, token_multipliers
+        True reads a multiplier for each block as well, and a slope for tokens; a head that is off costs nothing.
     """
 
     def __init__(
-        self, adjacency: Tensor, *, bound: float, learn: bool, seed: int, block_multipliers: bool = False
+        self,
+        adjacency: Tensor,
+        *,
+        bound: float,
+        learn: bool,
+        seed: int,
+        block_multipliers: bool = False,
+        token_multipliers: bool = False,
     ) -> None:
         self.encoder = TrajectoryEncoder(torch.Generator().manual_seed(seed))
-        self.decoder = LinearDecoder(bound)
+        self.decoder = LinearDecoder(bound, block_head=block_multipliers, token_head=token_multipliers)
         self.failures = 0
         self._settling = 0
         self._adjacency = adjacency
@@ -58,9 +66,12 @@ class LearnedResidual:
             ],
             lr=0.0,
         )
-        heads = [self.decoder.block_weight, self.decoder.token_weight]
-        self._heads = torch.optim.AdamW(heads, lr=0.0, weight_decay=_PULL)
-        self._has_blocks = block_multipliers
+        # One for each, stepped where its head has a gradient and nowhere else.
+        self._heads = {
+            head: torch.optim.AdamW([weight], lr=0.0, weight_decay=_PULL)
+            for head in HEADS
+            if learn and (weight := getattr(self.decoder, head)) is not None
+        }
         self._previous = torch.zeros(adjacency.shape[0], HIDDEN)  # the state that entered the last step
         self._state = self._previous  # the state that left it, with its graph
         self._features: Tensor | None = None
@@ -96,10 +107,11 @@ class LearnedResidual:
         for group in self._outer.param_groups:
             group["lr"] = pace * group["pace"]
         self._outer.zero_grad(set_to_none=True)
-        self._clear_heads(pace)
+        blocks = self._head_at(pace, "block_weight") if len(ends) > 1 else None
         torch.autograd.backward(ends, gradients)
         self._outer.step()
-        self._heads.step()
+        if blocks is not None:
+            blocks.step()
         self._residual = self._log_multipliers = None
 
     def learn_tokens(self, gradient: Tensor, pace: float) -> None:
@@ -108,35 +120,42 @@ class LearnedResidual:
         Parameters
         ----------
         gradient
-            Ignored where it is zero or not finite.
+            Ignored where it is zero or not finite, and without that head.
         pace
             How far Adam moves a weight by one step.
         """
         norm = float(gradient.norm())
-        if not self._learns or not math.isfinite(norm) or norm == 0.0:
+        if self.decoder.token_weight is None or not self._learns or not math.isfinite(norm) or norm == 0.0:
             return
         self._token_scale, size = _scaled(self._token_scale, norm)
-        self._clear_heads(pace)
+        tokens = self._head_at(pace, "token_weight")
         self.decoder.token_weight.grad = (gradient * (size / norm)).to(self.decoder.token_weight)
-        self._heads.step()
+        tokens.step()
 
-    def _clear_heads(self, pace: float) -> None:
-        self._heads.param_groups[0]["lr"] = pace
-        self._heads.zero_grad(set_to_none=True)
+    def _head_at(self, pace: float, head: str) -> torch.optim.AdamW:
+        """Return a head's optimizer at a pace, its gradient cleared."""
+        optimizer = self._heads[head]
+        optimizer.param_groups[0]["lr"] = pace
+        optimizer.zero_grad(set_to_none=True)
+        return optimizer
 
     @property
     def multipliers(self) -> list[float] | None:
         """The multiplier of each block for the step planned last, geometric mean 1; None without that head."""
-        if not self._has_blocks:
+        if self.decoder.block_weight is None:
             return None
         with torch.no_grad():
             return [float(s) for s in self.decoder.log_multipliers(self._state.detach()).exp()]
 
     @torch.no_grad()
     def token_slope(self) -> tuple[float, Tensor]:
-        """Return the token head's number for the next batch, and its derivative by the weights, shape (16,)."""
+        """Return the token head's number for the next batch, and its derivative by the weights, shape (16,).
+
+        Without that head the number is 0.
+        """
         direction = self.decoder.token_direction(self._state.detach())
-        return float(self.decoder.token_weight @ direction), direction
+        weight = self.decoder.token_weight
+        return 0.0 if weight is None else float(weight @ direction), direction
 
     def next(self, features: Tensor) -> float:
         """Return the log residual for a step's standardised features, shape (N, 7)."""
@@ -161,7 +180,8 @@ class LearnedResidual:
     def _decode(self) -> None:
         # Always both and in this order: their gradients are added up in the order of the graph, to the last bit.
         self._residual = self.decoder(self._state)
-        self._log_multipliers = self.decoder.log_multipliers(self._state) if self._has_blocks else None
+        has_blocks = self.decoder.block_weight is not None
+        self._log_multipliers = self.decoder.log_multipliers(self._state) if has_blocks else None
 
     def _start_anew(self) -> None:
         """Put the prior in charge: a network that gives no number is replaced by one that changes nothing."""
@@ -169,7 +189,8 @@ class LearnedResidual:
         self.encoder.load_state_dict(TrajectoryEncoder(torch.Generator().manual_seed(self.failures)).state_dict())
         self.decoder.load_state_dict({key: torch.zeros_like(v) for key, v in self.decoder.state_dict().items()})
         self._outer.state.clear()
-        self._heads.state.clear()
+        for optimizer in self._heads.values():
+            optimizer.state.clear()
         self._residual = self._log_multipliers = None
         self._state = torch.zeros_like(self._previous)
 
@@ -196,7 +217,7 @@ class LearnedResidual:
             "encoder": self.encoder.state_dict(),
             "decoder": self.decoder.state_dict(),
             "outer": self._outer.state_dict(),
-            "heads": self._heads.state_dict(),
+            "heads": {head: optimizer.state_dict() for head, optimizer in self._heads.items()},
             "previous": self._previous,
             "features": self._features,
             "pending": self._residual is not None,
@@ -212,9 +233,11 @@ class LearnedResidual:
         self.encoder.load_state_dict(state["encoder"])
         self.decoder.take(state["decoder"])
         self._outer.load_state_dict(state["outer"])
-        if "heads" in state:
-            self._heads.load_state_dict(state["heads"])
-            self._block_scale, self._token_scale = state["block_scale"], state["token_scale"]
+        saved = _of_each_head(state.get("heads", {}))
+        for head, optimizer in self._heads.items():
+            if head in saved:
+                optimizer.load_state_dict(saved[head])
+        self._block_scale, self._token_scale = state.get("block_scale"), state.get("token_scale")
         self.failures, self._settling = int(state["failures"]), 0
         self._log_scale = state["log_scale"]
         self._previous, self._features = state["previous"].clone(), state["features"]
@@ -224,6 +247,20 @@ class LearnedResidual:
             if not state["pending"]:
                 self._residual = self._log_multipliers = None
         self._settling = int(state["settling"])
+
+
+def _of_each_head(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of each head's optimizer; before there was one for each, one held both whatever was on."""
+    if "param_groups" not in saved:
+        return dict(saved)
+    (group,) = saved["param_groups"]
+    return {
+        head: {
+            "state": {0: saved["state"][index]} if index in saved["state"] else {},
+            "param_groups": [{**group, "params": [0]}],
+        }
+        for index, head in enumerate(HEADS)
+    }
 
 
 def _scaled(log_scale: float | None, size: float) -> tuple[float, float]:

@@ -46,6 +46,8 @@ class Planner(ABC):
     """
 
     name: ClassVar[str]
+    takes_rate: ClassVar[bool] = True
+    """Whether the initial rate of the optimizer's groups changes anything; False where the planner finds its own."""
 
     def __init__(
         self, optimizer: Optimizer, model: nn.Module | None, budget: Budget, *, max_grad_norm: float | None = None

@@ -158,6 +158,7 @@ class Graff(Planner):
         self._progress = Progress("time", None)
         self._travel = _TRAVEL * outer_lr / _REFERENCE_OUTER_LR
         self._plain = zero_decoder
+        self._weighs = token_multipliers and not zero_decoder
         self._probes = probe_share > 0 and not zero_decoder
         self.blocks = find_blocks(model, self._tensors, self._groups)
         self._owner = torch.tensor(self.blocks.owner)
@@ -168,7 +169,8 @@ class Graff(Planner):
             bound=residual_bound,
             learn=learn,
             seed=seed,
-            block_multipliers=block_multipliers,
+            block_multipliers=block_multipliers and not zero_decoder,
+            token_multipliers=self._weighs,
         )
         if warm_start is not None:
             weights = read_warm_start(warm_start)
@@ -190,7 +192,7 @@ class Graff(Planner):
         self._clipped = 0
         self._before: list[Tensor] | None = None  # the weights before a step that is probed
         self._base_before: list[Tensor] = []  # and the base iterate, the same without averaging
-        self._weighs, self._learns_tokens = token_multipliers and not zero_decoder, learn and self._probes
+        self._learns_tokens = learn and self._probes
         self._tokens: TokenHead | None = None
         if (token_multipliers or entropy) and not zero_decoder:
             self._tokens = TokenHead(model, positions=entropy_positions, seed=seed)

@@ -53,6 +53,7 @@ class Prodigy(Planner):
     """
 
     name: ClassVar[str] = "prodigy"
+    takes_rate: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -10,13 +10,16 @@ import subprocess
 import pytest
 
 from greenlight.launch.demo import RUN_IDS
-from tests.processes import GREENLIGHT, environment, marked, read_back, server, wait_for
+from tests.e2e import concerns
+from tests.e2e.playing import read_back
+from tests.processes import GREENLIGHT, environment, marked, server, wait_for
 
 pytestmark = pytest.mark.timeout(420)
 
 PROPOSED, REACTOR, LINEAR = RUN_IDS
-SECONDS = 20.0
-SMALL = ("evaluation.test_examples=40", "dataset.dev_examples=16")
+SECONDS = 14.0
+QUESTIONS = 16
+SMALL = (f"evaluation.test_examples={QUESTIONS}", "dataset.dev_examples=6", "evaluation.max_new_tokens=96")
 
 
 def strict(path):
@@ -42,40 +45,30 @@ def demo(tmp_path_factory):
     assert done.returncode == 0, done.stdout + done.stderr
     (results,) = (path for path in folder.iterdir() if path.name[0].isdigit())
     with server("tracker", "--data", str(folder / "tracker")) as exports:
-        runs = {name: read_back(f"greenlight/demo-{results.name}/{name}", exports) for name in RUN_IDS}
+        project = f"demo-{results.name}"
+        runs = {name: read_back(exports, project, results / name, folder / "saved") for name in RUN_IDS}
     return done.stdout, results, runs
 
 
 def test_every_run_keeps_its_budget_and_uses_it(demo):
     _, _, runs = demo
     for run in runs.values():
-        summary = run["summary"]
-        assert summary["budget_s"] == SECONDS
-        assert 0.5 * SECONDS < run["rows"][-1]["elapsed_s"] < SECONDS
-        # Answers may be late on a machine with other work, never by more than they were measured to take.
-        assert summary["elapsed_s"] < 1.2 * SECONDS
-        assert math.isclose(summary["overrun_s"], max(0.0, summary["elapsed_s"] - SECONDS))
-        assert summary["stop_reason"] == "budget"
+        assert run.summary["budget_s"] == SECONDS
+        concerns.within_budget(run)
 
 
-def test_every_step_is_logged_once_with_loss_rate_tokens_clock_and_planner(demo):
+def test_every_step_is_logged_once_and_the_planners_move_the_rate(demo):
     _, _, runs = demo
     for name, run in runs.items():
-        steps = [row["step"] for row in run["rows"]]
-        assert steps == list(range(run["summary"]["steps"] + 1))
-        for row in run["rows"][1:]:
-            assert {"loss", "learning_rate", "tokens", "elapsed_s", "remaining_s"} <= row.keys()
-            assert math.isclose(row["elapsed_s"] + row["remaining_s"], SECONDS, abs_tol=0.01)
-        assert any(key.startswith("planner/") for key in run["rows"][-1])
-        elapsed = [row["elapsed_s"] for row in run["rows"]]
-        assert elapsed == sorted(elapsed)
-        assert len({row["learning_rate"] for row in run["rows"][1:]}) > 10, f"{name} never moved its rate"
-        assert run["state"] == "finished"
+        assert [row["step"] for row in run.rows] == list(range(run.summary["steps"] + 1))
+        assert run.state == "finished"
+        assert any(key.startswith("planner/") for key in run.rows[-1])
+        assert len({row["learning_rate"] for row in run.rows[1:]}) > 10, f"{name} never moved its rate"
 
 
 def test_the_methods_differ_and_the_linear_bar_ends_near_zero(demo):
     _, _, runs = demo
-    rates = {name: [row["learning_rate"] for row in run["rows"][1:]] for name, run in runs.items()}
+    rates = {name: [row["learning_rate"] for row in run.rows[1:]] for name, run in runs.items()}
     assert rates[LINEAR][-1] < 0.15 * max(rates[LINEAR])
     assert max(rates[PROPOSED]) > 1.5 * max(rates[LINEAR]), "GRAFF's residual never raised an untuned rate"
     assert len({tuple(values[:10]) for values in rates.values()}) == 3
@@ -84,19 +77,14 @@ def test_the_methods_differ_and_the_linear_bar_ends_near_zero(demo):
 def test_evaluations_are_logged_and_the_summary_holds_what_the_contract_names(demo):
     _, _, runs = demo
     for run in runs.values():
-        points = [
-            (row["elapsed_s"], row["dev_exact_match"]) for row in run["rows"] if row.get("dev_exact_match") is not None
-        ]
-        assert points[0][0] == 0
-        assert len(points) >= 2
-        summary = run["summary"]
+        measured = run.evaluations
+        assert measured[0]["elapsed_s"] == 0
+        assert len(measured) >= 2
+        summary = run.summary
         assert 0 < summary["exact_match_at_budget"] < 1
         assert summary["best_dev_exact_match"] >= summary["final_dev_exact_match"]
         assert 0 < summary["auc_em_over_budget"] < 1
-        assert 0 < summary["planner_overhead_fraction"] < 0.2
-        assert summary["peak_memory_mb"] > 100
-        assert (summary.get("energy_j") is None) == bool(summary.get("energy_j_missing"))
-        assert "outcomes.jsonl" in run["files"]
+        assert "outcomes.jsonl" in run.files
 
 
 def test_training_writes_no_figures_and_no_results_file(demo):
@@ -116,8 +104,9 @@ def test_the_comparison_has_exactly_the_prescribed_structure_and_agrees_with_the
     values = content["metrics"]["exact_match_at_budget"]
     for name in RUN_IDS:
         rows = [json.loads(line) for line in (results / name / "outcomes.jsonl").read_text().splitlines()]
-        assert len(rows) == 40
-        assert values[name] == runs[name]["summary"]["exact_match_at_budget"] == sum(r["correct"] for r in rows) / 40
+        assert len(rows) == QUESTIONS
+        right = sum(row["correct"] for row in rows) / QUESTIONS
+        assert values[name] == runs[name].summary["exact_match_at_budget"] == right
         assert all(row["correct"] == (row["prediction"] == row["gold"]) for row in rows)
     best = max((REACTOR, LINEAR), key=lambda name: values[name])
     assert content["best_proposed"] == {"run_id": PROPOSED, "value": values[PROPOSED]}
@@ -146,7 +135,7 @@ def test_significance_is_paired_over_questions(demo):
     content = strict(results / "comparison" / "significance.json")
     assert len(content["pairs"]) == 3
     for pair in content["pairs"]:
-        assert sum(pair["questions"].values()) == 40
+        assert sum(pair["questions"].values()) == QUESTIONS
         assert 0 <= pair["mcnemar"]["p_value"] <= pair["mcnemar"]["p_holm"] <= 1
 
 
@@ -163,7 +152,10 @@ def test_the_demo_prints_a_table_with_intervals_the_files_and_the_page(demo):
 def test_ctrl_c_in_the_demo_leaves_nothing_running(tmp_path):
     marker = f"GREENLIGHT_TEST_MARKER_{os.getpid()}"
     with subprocess.Popen(
-        [*GREENLIGHT, "demo", "--results", str(tmp_path), "--no-stay"],
+        [
+            *(*GREENLIGHT, "demo", "--experiment", "chipseq", "--results", str(tmp_path), "--no-stay"),
+            *("--seconds", "100", "--set", "evaluation.max_bins=500"),
+        ],
         env=environment(**{marker: "1"}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -172,6 +164,7 @@ def test_ctrl_c_in_the_demo_leaves_nothing_running(tmp_path):
     ) as process:
 
         def trained():
+            assert process.poll() is None, process.communicate()[0]
             return any(json.loads(path.read_text())["elapsed_s"] > 0 for path in tmp_path.rglob("clock.json"))
 
         wait_for(trained)

@@ -1,0 +1,1 @@
+"""Which model of technical noise predicts held-out chromosomes best, and is calibrated there."""
