@@ -11,7 +11,7 @@ import torch
 import yaml
 from scipy import stats
 
-from benchmarks.planners import aims, choosing, evidence, table, tasks
+from benchmarks.planners import aims, choosing, evidence, figures, table, tasks
 from benchmarks.planners.board import Board, read_board
 from benchmarks.planners.cell import run_cell
 from benchmarks.planners.fingerprint import fingerprint
@@ -226,6 +226,20 @@ def test_a_seeds_questions_are_compared_by_scipys_signed_ranks():
     assert 0.01 < found.p_value < 0.99
     same = evidence.signed_ranks("a", "b", np.zeros(5))
     assert same.not_applicable == "the difference is zero on every one of the 5 questions"
+
+
+def test_figures_show_what_is_above_the_smallest_loss_of_the_seed():
+    figure = figures._sensitivity(BOARD, "graff")
+    drawn = [line for axes in figure.axes[:3] for line in axes.lines if line.get_marker() == "."]
+    cells = np.array([line.get_ydata() for line in drawn])  # a line for each method and rate, a point for each seed
+    assert cells.shape == (9, 6)
+    np.testing.assert_array_equal(cells.min(axis=0), np.zeros(6))
+    assert cells.max() == pytest.approx(0.3, abs=0.01)
+    over_time = figures._over_time(BOARD, "graff")
+    means = {axes.get_title(): float(np.ravel(axes.lines[-7].get_ydata())[0]) for axes in over_time.axes[:3]}
+    assert means == {
+        label: pytest.approx(above) for label, above in (("linear", 0.0), ("graff", 0.005), ("fixed", 0.3))
+    }
 
 
 def test_the_report_says_nats_and_no_percent(tmp_path):
