@@ -59,6 +59,7 @@ def _with(small: SmallRun, **said: object) -> SmallRun:
 SHORT = _with(CHIPSEQ, training__total_steps=20)
 SHORT_R_P = _with(CHIPSEQ_R_P, training__total_steps=10)
 SHORT_GSM8K = _with(GSM8K, training__total_steps=4, evaluation__test_examples=4, evaluation__max_new_tokens=16)
+INTERRUPTED_GSM8K = _with(GSM8K, evaluation__test_examples=2, evaluation__max_new_tokens=2)
 SHORTENED = (SHORT, SHORT_R_P, SHORT_GSM8K)
 
 FIXED_RATE = [
@@ -233,7 +234,7 @@ GSM8K_MUTANTS = [
             )
         ],
         "checkpoint_resumes",
-        GSM8K,
+        INTERRUPTED_GSM8K,
         interrupted=True,
     ),
 ]

@@ -80,10 +80,9 @@ CHIPSEQ_ON_TIME = SmallRun(
     "ablation-linear-planner-iter1-technb-mu-r-simulator",
     GENOME
     | {
-        "training.budget_seconds": 4,
+        "training.budget_seconds": 6,
         "training.early_stopping.patience": None,
         "evaluation.interval_steps": 50,
-        "evaluation.max_bins": 300,
     },
 )
 
@@ -94,7 +93,7 @@ GSM8K_TRAINING = {
     "training.global_batch_size": 8,
     "training.gradient_accumulation_steps": 1,
     "evaluation.interval_steps": 10,
-    "evaluation.test_examples": 12,
+    "evaluation.test_examples": 8,
     "evaluation.max_new_tokens": 96,
 }
 GSM8K = SmallRun(

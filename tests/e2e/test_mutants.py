@@ -53,9 +53,13 @@ def check(played, concern):
 @pytest.mark.parametrize("key", MUTANTS)
 def test_a_fault_turns_its_concern_red(plays, key):
     played, mutant = plays[0][key].result(), MUTANTS[key]
-    with pytest.raises(AssertionError) as caught:
+    with pytest.raises(AssertionError):
         check(played, mutant.found_by)
-    print("RED", key, "|", caught.traceback[-1].statement, "|", str(caught.value)[:150].replace(chr(10), " "))
+    if played.twin is not None:
+        # Until the signal both are one run: it is the resuming that makes the difference.
+        losses = [[row.get("loss") for row in run.rows] for run in (played.main, played.twin)]
+        (rows, _), *_ = STOPS[mutant.small.experiment]
+        assert losses[0][:rows] == losses[1][:rows]
 
 
 @pytest.mark.parametrize("index", range(len(SHORTENED)))

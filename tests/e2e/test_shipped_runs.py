@@ -44,7 +44,7 @@ runs = register_runs(ROOT / "config" / "runs")
 found = {}
 with initialize_config_dir(str(ROOT / "config"), version_base="1.3"):
     for run in runs:
-        words = [f"run={run}", "mode=full", "results_dir=r", "training.optimizer.lr_init=0.5"]
+        words = [f"run={run}", "mode=full", "results_dir=r", "seed=11"]
         check_command(words, runs)
         check_keys(words, RunConfig)
         composed = compose("config", overrides=words)
@@ -128,7 +128,7 @@ def test_every_run_file_composes_in_both_modes_and_the_command_line_has_the_last
     for run, entry in runs.items():
         for mode in ("trial", "full"):
             assert (entry[mode]["run_id"], entry[mode]["mode"]) == (run, mode)
-            assert entry[mode]["training"]["optimizer"]["lr_init"] == 0.5
+            assert entry[mode]["seed"] == 11
 
 
 def test_a_trial_tracks_nothing_searches_nothing_and_takes_at_most_two_batches(shipped):
@@ -137,6 +137,7 @@ def test_a_trial_tracks_nothing_searches_nothing_and_takes_at_most_two_batches(s
         trial, full = entry["trial"], entry["full"]
         assert (trial["wandb"]["mode"], trial["optuna"]["n_trials"], trial["training"]["epochs"]) == ("disabled", 0, 1)
         assert trial["training"]["total_steps"] * trial["training"].get("gradient_accumulation_steps", 1) == 2
+        assert trial["evaluation"].get("test_examples", 0) <= 4
         assert full["wandb"]["mode"] == "online"
         assert full["training"]["total_steps"] > 2
 

@@ -1,8 +1,6 @@
-"""The run files: their exact values, and that each composes, is typed, and can be overridden."""
+"""The run files: their exact values. That each composes, is typed and can be overridden is tested in tests/e2e."""
 
-import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -62,29 +60,6 @@ SCHEDULERS = {
     },
 }
 
-VALIDATE = """
-import copy, json, sys
-from hydra import compose, initialize_config_dir
-from src.main import ROOT, TRIAL
-from src.train import RunConfig
-from greenlight.harness.compose import check_command, check_keys, register_runs, validated
-from greenlight.harness.modes import configure_mode
-runs = register_runs(ROOT / "config" / "runs")
-found = {}
-with initialize_config_dir(str(ROOT / "config"), version_base="1.3"):
-    for run in runs:
-        for mode in ("trial", "full"):
-            words = [f"run={run}", f"mode={mode}", "results_dir=r", "training.optimizer.lr_init=0.5"]
-            check_command(words, runs)
-            check_keys(words, RunConfig)
-            composed = composed if mode == "full" else compose("config", overrides=words)
-            cfg = copy.deepcopy(composed)
-            cfg.mode = mode
-            configure_mode(cfg, trial=TRIAL | {"training.global_batch_size": cfg.training.micro_batch_size})
-            found[f"{run} {mode}"] = validated(cfg, RunConfig).model_dump(mode="json")
-print(json.dumps(found))
-"""
-
 
 @pytest.mark.parametrize("run_id", SCHEDULERS)
 def test_the_published_runs_have_exactly_the_prescribed_values(run_id):
@@ -104,32 +79,6 @@ def test_the_published_runs_have_exactly_the_prescribed_values(run_id):
     name, low, high = other[content["method"]]
     assert search["search_space"][name] == {"type": "loguniform", "low": low, "high": high}
     assert len(search["search_space"]) == 3
-
-
-@pytest.fixture(scope="module")
-def composed():
-    done = subprocess.run(
-        [sys.executable, "-c", VALIDATE], cwd=EXPERIMENT, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def test_every_run_file_composes_in_both_modes_and_the_command_line_has_the_last_word(composed):
-    assert len(composed) == 2 * len(list(RUNS.glob("*.yaml")))
-    assert {config["training"]["optimizer"]["lr_init"] for config in composed.values()} == {0.5}
-
-
-def test_a_trial_tracks_nothing_searches_nothing_and_takes_at_most_two_batches(composed):
-    for name, config in composed.items():
-        batches = config["training"]["total_steps"] * config["training"]["gradient_accumulation_steps"]
-        if name.endswith("trial"):
-            assert (config["wandb"]["mode"], config["optuna"]["n_trials"]) == ("disabled", 0)
-            assert (config["training"]["epochs"], batches) == (1, 2)
-            assert config["evaluation"]["test_examples"] <= 4
-        else:
-            assert config["wandb"]["mode"] == "online"
-            assert batches > 2
 
 
 def test_the_embedded_twins_differ_in_method_alone():
