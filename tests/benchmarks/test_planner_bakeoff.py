@@ -152,7 +152,7 @@ def test_a_variant_is_read_from_the_command_line():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--task", "chess"], "task 'chess': the tasks are arithmetic, clusters, .*; choose one of them"),
+        (["--task", "chess"], "task 'chess': the tasks are arithmetic, chipseq, clusters, .*; choose one of them"),
         (["--task", "clusters,rows=x"], "option rows='x' of the task clusters: it is of type int; correct it"),
         (["--methods", "adam"], "planner 'adam': the planners are .*; choose one of them"),
         (["--variant", "graff,seed=1"], "variant 'graff,seed=1': it is LABEL=planner.*"),

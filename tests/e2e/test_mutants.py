@@ -10,7 +10,7 @@ from tests.e2e import chipseq_concerns, gsm8k_concerns
 from tests.e2e.mutants import CHIPSEQ_MUTANTS, GSM8K_MUTANTS, SHORTENED
 from tests.e2e.playing import Played
 
-pytestmark = pytest.mark.timeout(420)
+pytestmark = [pytest.mark.timeout(420), pytest.mark.slow]
 
 CONCERNS = {"chipseq": chipseq_concerns.CONCERNS, "gsm8k": gsm8k_concerns.CONCERNS}
 STOPS = {"chipseq": [(30, signal.SIGINT)], "gsm8k": [(3, signal.SIGINT)]}

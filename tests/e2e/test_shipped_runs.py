@@ -82,20 +82,26 @@ for run, entry in found.items():
 
 @pytest.fixture(scope="module")
 def archived(tmp_path_factory):
-    """The tracked files as they are here, through ``git archive``; the index of the checkout is not touched."""
+    """The tracked files as they are here, through ``git archive``; the repository is left as it is."""
     folder = tmp_path_factory.mktemp("archived")
-    index = subprocess.run(
-        ["git", "rev-parse", "--path-format=absolute", "--git-path", "index"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
+
+    def git(*words, **changed):
+        command = ["git", *words]
+        done = subprocess.run(
+            command, cwd=ROOT, env=os.environ | changed, capture_output=True, text=True, check=True, timeout=60
+        )
+        return done.stdout.strip()
+
+    index, objects = (git("rev-parse", "--path-format=absolute", "--git-path", name) for name in ("index", "objects"))
     (folder / "index").write_bytes(Path(index).read_bytes())
-    env = os.environ | {"GIT_INDEX_FILE": str(folder / "index")}
-    subprocess.run(["git", "add", "--update"], cwd=ROOT, env=env, check=True)
-    tree = subprocess.run(["git", "write-tree"], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
-    subprocess.run(
-        ["git", "archive", "-o", str(folder / "tree.tar"), tree.stdout.strip(), "experiments", "packages"],
-        cwd=ROOT, check=True,
-    )  # fmt: skip
+    (folder / "objects").mkdir()
+    beside = {
+        "GIT_INDEX_FILE": str(folder / "index"),
+        "GIT_OBJECT_DIRECTORY": str(folder / "objects"),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects,
+    }
+    git("add", "--update", **beside)
+    git("archive", "-o", str(folder / "tree.tar"), git("write-tree", **beside), "experiments", "packages", **beside)
     with tarfile.open(folder / "tree.tar") as tar:
         tar.extractall(folder / "tree", filter="data")
     return folder / "tree"
