@@ -8,7 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,14 @@ from tests.processes import environment, python
 
 SAVED = ("predictions.npz", "outcomes.jsonl")
 ENTITY = "greenlight"
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """The end of a process before the end of its run: the last step that it logged, and the clock that it left."""
+
+    step: int
+    spent_s: float
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class Witness:
     project: str
     folder: Path
     saved: Path
+    interruptions: tuple[Interruption, ...] = ()
 
     @property
     def evaluations(self) -> list[dict[str, Any]]:
@@ -87,6 +96,7 @@ class Stage:
         """Train a run that gets signals, each after so many rows of its journal, and resume it every time."""
         words = small.words(self.folder / name / "results", name)
         folder = self.folder / name / "results" / small.run_id
+        interruptions: list[Interruption] = []
         for rows, number in stops:
             command = self.start(code, name, *words)
             journal = folder / "history.jsonl"
@@ -97,12 +107,14 @@ class Stage:
             os.kill(command.pid, number)
             ended = command.wait()
             assert ended.returncode == {signal.SIGINT: 130, signal.SIGKILL: -9}[number], ended.output
-            spent = json.loads((folder / "clock.json").read_text())["elapsed_s"]
-            (folder.parent / f"spent-{rows}").write_text(str(spent))
+            spent_s = json.loads((folder / "clock.json").read_text())["elapsed_s"]
+            # A killed process may have left half a line.
+            last = journal.read_text().rpartition("\n")[0].splitlines()[-1]
+            interruptions.append(Interruption(json.loads(last)["step"], spent_s))
         ended = self.start(code, name, *words).wait()
         assert ended.returncode == 0, ended.output
         assert ended.output.count("resumed at step") == len(stops), ended.output
-        return self.witness(small, name)
+        return replace(self.witness(small, name), interruptions=tuple(interruptions))
 
     def start(self, code: Path, name: str, *words: str, module: str = "src.main", **changed: str) -> Any:
         """Start a module of an experiment; return the command."""
