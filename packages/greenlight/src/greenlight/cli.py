@@ -1,4 +1,4 @@
-"""The command line: ``greenlight review | demo | run | compare | tracker | hub``.
+"""The command line: ``greenlight review | rehearse | check | demo | run | compare | tracker | hub``.
 
 Only what every command needs is imported here; a command imports its own room when it is called: help is instant.
 """
@@ -41,6 +41,13 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a configuration key; repeatable.")
 ]
 Rules = Annotated[list[str] | None, typer.Option(metavar="RULE", help="Id, name or prefix such as GL2; repeatable.")]
+Subject = Annotated[Path, typer.Argument(help="An experiment's folder, a JSON bundle, or a recorded prompt.")]
+Form = Annotated[str, typer.Option("--format", help="text, json, sarif, github or review.")]
+Output = Annotated[Path | None, typer.Option(help="Write the report to a file instead of the terminal.")]
+Baseline = Annotated[Path | None, typer.Option(help="Findings in this file are known and do not count.")]
+Isolated = Annotated[
+    bool, typer.Option("--isolated", help="Heed neither settings in pyproject.toml nor comments in the code.")
+]
 TrackerData = Annotated[Path, typer.Option("--data", help="Where the tracker keeps runs and its key.")]
 
 
@@ -58,17 +65,15 @@ def _told_when_interrupted(words: str = _RESUMES) -> Iterator[None]:
 
 @app.command()
 def review(
-    path: Annotated[Path, typer.Argument(help="An experiment's folder, a JSON bundle, or a recorded prompt.")],
-    form: Annotated[str, typer.Option("--format", help="text, json, sarif, github or review.")] = "text",
-    output: Annotated[Path | None, typer.Option(help="Write the report to a file instead of the terminal.")] = None,
+    path: Subject,
+    form: Form = "text",
+    output: Output = None,
     select: Rules = None,
     ignore: Rules = None,
-    baseline: Annotated[Path | None, typer.Option(help="Findings in this file are known and do not count.")] = None,
+    baseline: Baseline = None,
     update_baseline: Annotated[bool, typer.Option("--update-baseline", help="Write the baseline anew.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Make the changes that cannot break anything.")] = False,
-    isolated: Annotated[
-        bool, typer.Option("--isolated", help="Heed neither settings in pyproject.toml nor comments in the code.")
-    ] = False,
+    isolated: Isolated = False,
     judge_url: Annotated[
         str | None,
         typer.Option(
@@ -107,19 +112,19 @@ NoInstall = Annotated[
     bool, typer.Option("--no-install", help="Use the current environment instead of installing the experiment's own.")
 ]
 NoSandbox = Annotated[
-    bool, typer.Option("--no-sandbox", help="Run the code with all that you may do yourself. Only for code you trust.")
-]
-Form = Annotated[str, typer.Option("--format", help="text, json, sarif, github or review.")]
-Output = Annotated[Path | None, typer.Option(help="Write the report to a file instead of the terminal.")]
-Baseline = Annotated[Path | None, typer.Option(help="Findings in this file are known and do not count.")]
-Isolated = Annotated[
-    bool, typer.Option("--isolated", help="Heed neither settings in pyproject.toml nor comments in the code.")
+    bool,
+    typer.Option(
+        "--no-sandbox",
+        help="Run the code in the current environment with all that you may do yourself. Only for code you trust.",
+    ),
 ]
 
 
-@app.command()
-def rehearse(
-    path: Annotated[Path, typer.Argument(help="An experiment's folder, a JSON bundle, or a recorded prompt.")],
+@app.command("rehearse", help="Perform an experiment's documented commands in a sandbox with stand-ins.")
+@app.command("check", help="Review and rehearse: one report, one verdict, one exit status.")
+def rehearse_or_check(
+    context: typer.Context,
+    path: Subject,
     run_ids: Runs = None,
     model: Models = None,
     dataset: Datasets = None,
@@ -132,48 +137,7 @@ def rehearse(
     no_install: NoInstall = False,
     no_sandbox: NoSandbox = False,
 ) -> None:
-    """Perform an experiment's documented commands in a sandbox with stand-ins; exit status as for review."""
-    _rehearse(
-        False, path, run_ids, model, dataset, form, output, select, ignore, baseline, isolated, no_install, no_sandbox
-    )
-
-
-@app.command()
-def check(
-    path: Annotated[Path, typer.Argument(help="An experiment's folder, a JSON bundle, or a recorded prompt.")],
-    run_ids: Runs = None,
-    model: Models = None,
-    dataset: Datasets = None,
-    form: Form = "text",
-    output: Output = None,
-    select: Rules = None,
-    ignore: Rules = None,
-    baseline: Baseline = None,
-    isolated: Isolated = False,
-    no_install: NoInstall = False,
-    no_sandbox: NoSandbox = False,
-) -> None:
-    """Review and rehearse: one report, one verdict, one exit status."""
-    _rehearse(
-        True, path, run_ids, model, dataset, form, output, select, ignore, baseline, isolated, no_install, no_sandbox
-    )
-
-
-def _rehearse(
-    reviewed: bool,
-    path: Path,
-    run_ids: list[str] | None,
-    model: list[str] | None,
-    dataset: list[str] | None,
-    form: str,
-    output: Path | None,
-    select: list[str] | None,
-    ignore: list[str] | None,
-    baseline: Path | None,
-    isolated: bool,
-    no_install: bool,
-    no_sandbox: bool,
-) -> None:
+    """Perform the documented commands, and for ``check`` review the text as well; exit status as for review."""
     from greenlight.report import forms
 
     if form not in forms():
@@ -185,13 +149,13 @@ def _rehearse(
         tuple(run_ids or ()),
         tuple(model or ()),
         tuple(dataset or ()),
-        reviewed,
-        not no_install,
-        not no_sandbox,
-        tuple(select or ()),
-        tuple(ignore or ()),
-        baseline,
-        isolated,
+        reviewed=context.info_name == "check",
+        install=not no_install,
+        confined=not no_sandbox,
+        select=tuple(select or ()),
+        ignore=tuple(ignore or ()),
+        baseline=baseline,
+        isolated=isolated,
     )
     with _told_when_interrupted("interrupted; nothing was judged, and nothing is left running"):
         document = rehearsed(asked, _told_aside, colour=output is None and sys.stdout.isatty())

@@ -47,7 +47,8 @@ class Request:
     install
         Whether the experiment's own environment is installed; otherwise the current one is used.
     confined
-        False performs the commands without a sandbox.
+        False performs the commands without a sandbox, and with the current environment: what is installed is
+        tried out in a sandbox, and its files are those of uv's cache.
     select, ignore
         Ids, names and prefixes of rules, of both kinds.
     baseline
@@ -125,9 +126,10 @@ def perform(
     """Return what was seen when the commands of an experiment were performed."""
     home = tracker_home().parent
     played = cast(subject.files, mapped, home / "stand-ins")
-    prepared = Prepared(current(), subject.files)
-    if request.install:
+    if request.install and request.confined:
         prepared = prepare(subject, home / "environments", told)
+    else:
+        prepared = Prepared(current(), subject.files)
     with (
         private_folder() as folder,
         stage(

@@ -49,6 +49,7 @@ def test_ids_come_from_run_files_and_from_literals_in_loading_calls_and_from_now
         "gpt2": Player.STAND_IN,
         "openai/gsm8k": Player.STAND_IN,
         "imdb": Player.STAND_IN,
+        "stanfordnlp/imdb": Player.STAND_IN,  # the same set by its whole id
     }
     assert {one.id for one in whole.repositories} == set(found)
     assert not whole.unplayed
@@ -61,6 +62,10 @@ def test_what_the_user_maps_comes_before_a_stand_in_and_an_unknown_model_is_play
     run = "model:\n  name: acme/unheard-of\ndataset:\n  name: openai/gsm8k\n"
     found, whole = players({"config/runs/a.yaml": run}, tmp_path / "c", [hub.dataset(f"openai/gsm8k={folder}")])
     assert found == {"openai/gsm8k": Player.MAPPED, "acme/unheard-of": Player.NOBODY}
+    short, _ = players(
+        {"config/runs/a.yaml": run.replace("openai/", "")}, tmp_path / "c", [hub.dataset(f"gsm8k={folder}")]
+    )
+    assert {short["gsm8k"], short["openai/gsm8k"]} == {Player.MAPPED}
     assert "--model acme/unheard-of=FOLDER" in whole.unplayed[0].detail
     with pytest.raises(GreenlightError, match="mapped already"):
         players({}, tmp_path / "c", [hub.dataset(f"openai/gsm8k={folder}")] * 2)

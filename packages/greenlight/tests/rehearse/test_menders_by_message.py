@@ -49,6 +49,29 @@ def test_a_file_of_the_experiment_that_hydra_hid_is_found_again():
     assert mend(other, {p: textwrap.dedent(t).encode() for p, t in files.items()}) is None
 
 
+def test_a_data_set_named_without_its_owner_is_loaded_by_its_whole_id():
+    said = "Invalid HF URI 'hf://datasets/gsm8k@fe/a.yaml'. Repository id must be 'namespace/name', got 'gsm8k'."
+    raised = crash("HfUriError", said, "src/preprocess.py", 2)
+    reading = """
+        from datasets import load_dataset
+        rows = load_dataset("gsm8k", "main", split="train")
+        name = "gsm8k"
+    """
+    files = {
+        "src/preprocess.py": reading,
+        "config/runs/a.yaml": "run_id: a-gsm8k\ndataset:\n  name: gsm8k  # words\n  other: gsm8k-hard\n",
+    }
+    assert text_after(raised, files, "src/preprocess.py").splitlines()[1:] == [
+        'rows = load_dataset(\'openai/gsm8k\', "main", split="train")',
+        'name = "gsm8k"',
+    ]
+    assert text_after(raised, files, "config/runs/a.yaml") == files["config/runs/a.yaml"].replace(
+        "name: gsm8k ", "name: openai/gsm8k "
+    )
+    unknown = crash("HfUriError", said.replace("gsm8k", "unheard-of"), "src/preprocess.py", 2)
+    assert mend(unknown, {"src/preprocess.py": b"import datasets\ndatasets.load_dataset('unheard-of')\n"}) is None
+
+
 def test_a_table_of_dependencies_is_written_as_installers_read_it():
     project = '[project]\nname = "a"\nversion = "1"\n\n[project.dependencies]\ntorch = "^2.2"\n'
     raised = crash("InstallFailure", "TOML parse error at line 5", "pyproject.toml", 5)

@@ -111,7 +111,7 @@ def test_one_call_lists_the_chain_of_crashes_and_what_evaluate_made_up_and_leave
 def begun(folder, process):
     """Wait until the slow command of a rehearsal has begun."""
     for _ in range(600):
-        if list(folder.glob("greenlight-*/w/results/slow-a/begun.txt")):
+        if list(folder.glob("greenlight-rehearsal-*/w/results/slow-a/begun.txt")):
             return
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)

@@ -114,6 +114,11 @@ def cast(files: Mapping[str, bytes], mapped: Sequence[hub.Repository], cache: Pa
     asked = _asked(files, configurations)
     served = hub.merge(mapped)
     known = {(one.kind, one.id) for one in served}
+    for one in list(served):
+        whole_id = _whole_id(one.id) if one.kind == "dataset" else None
+        if whole_id is not None and ("dataset", whole_id) not in known:
+            served.append(hub.Repository("dataset", whole_id, one.parts))
+            known.add(("dataset", whole_id))
     parts = [Part(one.kind, one.id, Player.MAPPED, str(one.parts[0].folder)) for one in served]
     for one in hub.embedded(cache / "hub"):
         if (one.kind, one.id) not in known and one.id in asked.models | frozenset(asked.sets):
@@ -132,13 +137,28 @@ def cast(files: Mapping[str, bytes], mapped: Sequence[hub.Repository], cache: Pa
     reading = "\n".join(
         files[p].decode("utf-8", errors="replace") for p in ("src/preprocess.py", "src/train.py") if p in files
     )
-    for set_id, named in sorted(asked.sets.items()):
+    for set_id, named in sorted(_with_whole_ids(asked.sets).items()):
         if ("dataset", set_id) not in known:
             part, folder = _set(set_id, sorted(named), cache, reading, rows)
             parts.append(part)
             if folder is not None:
                 served.append(hub.Repository("dataset", set_id, (hub.Part(folder.resolve()),)))
     return Cast(tuple(parts), tuple(served))
+
+
+def _whole_id(short: str) -> str | None:
+    """Return the id with its owner where a well-known set is named without; the public hub answers to both."""
+    known = None if "/" in short else datasets.data_set(short)
+    return None if known is None or known.id == short else known.id
+
+
+def _with_whole_ids(sets: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    found = dict(sets)
+    for short, named in sets.items():
+        whole_id = _whole_id(short)
+        if whole_id is not None:
+            found[whole_id] = found.get(whole_id, frozenset()) | named
+    return found
 
 
 def _model(model_id: str, cache: Path) -> tuple[Part, Path | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,6 +169,15 @@ class Rehearsal:
         root = f"{self.work}/experiment/"
         known = file.startswith(root) and file.removeprefix(root) in self.submission.files
         return (file.removeprefix(root), int(line) if isinstance(line, int) else 0) if known else ("", 0)
+
+    def line_of(self, texts: Sequence[str], paths: Sequence[str]) -> tuple[str, int]:
+        """Return the first place in some files at which one of some texts stands; line 1 of the first if none does."""
+        for path in paths:
+            lines = self.submission.files.get(path, b"").decode("utf-8", errors="replace").splitlines()
+            for number, line in enumerate(lines, start=1):
+                if any(text in line for text in texts):
+                    return path, number
+        return paths[0], 1
 
     def run_of(self, run_id: str) -> TrackedRun | None:
         """Return what the tracker holds under a run id, or None."""

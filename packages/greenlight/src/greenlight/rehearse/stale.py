@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_PREFIX = "greenlight-"
-_LOCK = "lock"
-_LONGEST = 55  # the name of a socket, four levels below, has 107 bytes at most
+# No other folder has this prefix and this file in it: a tracker's data, which has a lock as well, may lie beside them.
+_PREFIX = "greenlight-rehearsal-"
+_LOCK = "rehearsal.lock"
+_LONGEST = 45  # the name of a socket, four levels below, has 107 bytes at most
 
 
 @contextmanager

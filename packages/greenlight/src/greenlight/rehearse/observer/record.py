@@ -90,6 +90,17 @@ class Record:
     totals: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     notes: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
 
+    def facts(self, about: str) -> tuple[Mapping[str, Any], ...]:
+        """Return the facts that grew about something, such as ``optimizer`` for ``optimizer 1`` and ``optimizer 2``."""
+        return tuple(
+            facts for key, entries in self.totals.items() if key.partition(" ")[0] == about for facts in entries
+        )
+
+    @property
+    def optimizer_steps(self) -> int:
+        """Steps of all optimizers."""
+        return sum(int(facts.get("all", 0)) for facts in self.facts("steps"))
+
 
 def environment(
     folder: Path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from greenlight.rehearse.observer.record import Record
 from greenlight.rehearse.rehearsal import Phase, Rehearsal
 from greenlight.rehearse.rule import NotChecked, ObservationRule
 from greenlight.rehearse.sandbox import Stop
@@ -42,9 +43,7 @@ class LimitReached(ObservationRule):
             if act.stopped is None:
                 continue
             if act.phase is Phase.FULL and act.stopped is Stop.TIME:
-                slow.append(
-                    f"full run of {act.run_ids[0]} was ended after {act.seconds:.0f} s, {_progress(act.seen.totals)}"
-                )
+                slow.append(f"full run of {act.run_ids[0]} was ended after {act.seconds:.0f} s, {_progress(act.seen)}")
                 continue
             told = _WORDS[act.stopped].format(seconds=act.seconds, memory=act.peak_memory_bytes / 2**30)
             path = "src/evaluate.py" if act.phase in (Phase.EVALUATE, Phase.ALONE) else "src/train.py"
@@ -54,13 +53,6 @@ class LimitReached(ObservationRule):
             raise NotChecked("; ".join(slow))
 
 
-def _progress(totals: object) -> str:
-    steps = 0
-    if isinstance(totals, dict):
-        steps = sum(
-            int(entry.get("steps", 0))
-            for key, entries in totals.items()
-            if key.startswith("optimizer")
-            for entry in entries
-        )
+def _progress(seen: Record) -> str:
+    steps = sum(int(facts.get("steps", 0)) for facts in seen.facts("optimizer"))
     return f"after {steps} optimizer steps" if steps else "before an optimizer step was counted"

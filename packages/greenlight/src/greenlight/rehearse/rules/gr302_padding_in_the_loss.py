@@ -31,7 +31,7 @@ class PaddingInTheLoss(ObservationRule):
         told: set[tuple[str, int]] = set()
         seen = False
         for act in rehearsal.acts:
-            for facts in act.seen.totals.get("labels", ()):
+            for facts in act.seen.facts("labels"):
                 seen = True
                 padded, counted = int(facts.get("with_padding", 0)), int(facts.get("with_counted_padding", 0))
                 place = rehearsal.place(facts.get("at", {}))

@@ -33,7 +33,7 @@ class PromptsPaddedRight(ObservationRule):
         told: set[tuple[str, int]] = set()
         seen = False
         for act in rehearsal.acts:
-            for facts in act.seen.totals.get("generate", ()):
+            for facts in act.seen.facts("generate"):
                 seen = True
                 padded, rows = int(facts.get("rows_padded_right", 0)), int(facts.get("rows", 0))
                 place = rehearsal.place(facts.get("at", {}))

@@ -13,7 +13,7 @@ from greenlight.review.finding import Finding, Severity
 _PLACE = re.compile(
     r"/((?:outputs|multirun)/\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d/[^/]+)/.*(?:models--|datasets--|blobs|snapshots|\.arrow|\.lock)"
 )
-_CACHE = re.compile(r"cache_dir")
+_READERS = ("src/preprocess.py", "src/model.py", "src/train.py")
 
 
 class CacheOfEveryRun(ObservationRule):
@@ -39,16 +39,7 @@ class CacheOfEveryRun(ObservationRule):
                 found = _PLACE.search(path)
                 if found:
                     yield self.on(
-                        *_where(rehearsal),
+                        *rehearsal.line_of(["cache_dir"], _READERS),
                         f"{act.phase} writes its downloads to {found[1]}, another folder in every run",
                     )
                     return
-
-
-def _where(rehearsal: Rehearsal) -> tuple[str, int]:
-    """Return the first line that names a cache folder."""
-    for path in ("src/preprocess.py", "src/model.py", "src/train.py"):
-        for number, line in enumerate(rehearsal.submission.files.get(path, b"").splitlines(), start=1):
-            if _CACHE.search(line.decode("utf-8", errors="replace")):
-                return path, number
-    return "src/train.py", 1

@@ -36,17 +36,12 @@ class OptimizerWithoutGradient(ObservationRule):
         steps: dict[_Which, int] = {}
         learnt: set[_Which] = set()
         for act in rehearsal.acts:
-            for key, entries in act.seen.totals.items():
-                for facts in entries if key.startswith("optimizer") else ():
-                    which = _Which(
-                        act.run_ids,
-                        rehearsal.place(facts.get("at", {})),
-                        str(facts.get("type")),
-                        int(facts.get("parameters", 0)),
-                    )
-                    steps[which] = max(steps.get(which, 0), int(facts.get("steps", 0)))
-                    if facts.get("with_gradient"):
-                        learnt.add(which)
+            for facts in act.seen.facts("optimizer"):
+                place = rehearsal.place(facts.get("at", {}))
+                which = _Which(act.run_ids, place, str(facts.get("type")), int(facts.get("parameters", 0)))
+                steps[which] = max(steps.get(which, 0), int(facts.get("steps", 0)))
+                if facts.get("with_gradient"):
+                    learnt.add(which)
         if not steps:
             raise NotApplicable("no optimizer of torch took a step")
         told: set[tuple[str, int]] = set()

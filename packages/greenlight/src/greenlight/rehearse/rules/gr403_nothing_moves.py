@@ -30,12 +30,11 @@ class NothingMoves(ObservationRule):
         """Yield one finding for each place."""
         told: set[tuple[str, int]] = set()
         for act in rehearsal.last(Phase.FULL):
-            for key, entries in act.seen.totals.items():
-                for facts in entries if key.startswith("optimizer") else ():
-                    place = rehearsal.place(facts.get("at", {}))
-                    still = int(facts.get("steps", 0)) >= 5 and facts.get("with_gradient") and not facts.get("moved")
-                    if still and place[0] and place not in told:
-                        told.add(place)
-                        rates = [max(rates, default=0.0) for rates in facts.get("rates", [])]
-                        said = f"{facts.get('type')} takes {facts.get('steps')} steps and no parameter changes"
-                        yield self.on(*place, f"{said}; its learning rate is {max(rates, default=0.0):g} at most")
+            for facts in act.seen.facts("optimizer"):
+                place = rehearsal.place(facts.get("at", {}))
+                still = int(facts.get("steps", 0)) >= 5 and facts.get("with_gradient") and not facts.get("moved")
+                if still and place[0] and place not in told:
+                    told.add(place)
+                    rates = [max(rates, default=0.0) for rates in facts.get("rates", [])]
+                    said = f"{facts.get('type')} takes {facts.get('steps')} steps and no parameter changes"
+                    yield self.on(*place, f"{said}; its learning rate is {max(rates, default=0.0):g} at most")

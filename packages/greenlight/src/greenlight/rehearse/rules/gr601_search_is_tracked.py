@@ -30,7 +30,7 @@ class SearchIsTracked(ObservationRule):
     def check(self, rehearsal: Rehearsal) -> Iterator[Finding]:
         """Yield one finding for each place that begins such runs."""
         told: set[tuple[str, int]] = set()
-        searched = any(act.seen.totals.get("search") for act in rehearsal.acts)
+        searched = any(act.seen.facts("search") for act in rehearsal.acts)
         if not searched:
             raise NotApplicable("no search was made")
         for act in rehearsal.last(Phase.FULL):

@@ -30,22 +30,12 @@ class NoRunAfterTheSearch(ObservationRule):
         """Yield one finding."""
         seen = False
         for act in rehearsal.through(Phase.FULL):
-            for facts in act.seen.totals.get("search", ()):
+            for facts in act.seen.facts("search"):
                 seen = True
                 during = int(facts.get("steps_until_its_end") or 0)
-                everything = sum(int(entry.get("all", 0)) for entry in act.seen.totals.get("steps", ()))
-                if during and everything <= during:
+                if during and act.seen.optimizer_steps <= during:
                     said = f"{facts.get('trials')} trials took {during} optimizer steps, and none came after the search"
-                    yield self.on(*_where(rehearsal), said)
+                    yield self.on(*rehearsal.line_of([".optimize("], ("src/train.py", "src/main.py")), said)
                     return
         if not seen:
             raise NotApplicable("no search came to its end")
-
-
-def _where(rehearsal: Rehearsal) -> tuple[str, int]:
-    """Return the line that starts the search."""
-    for path in ("src/train.py", "src/main.py"):
-        for number, line in enumerate(rehearsal.submission.files.get(path, b"").splitlines(), start=1):
-            if b".optimize(" in line:
-                return path, number
-    return "src/train.py", 1

@@ -39,26 +39,13 @@ class ScoreOfNothing(ObservationRule):
         told: set[str] = set()
         for act in done:
             run = rehearsal.run_of(act.run_ids[0])
-            forwards = [
-                facts for key, entries in act.seen.totals.items() if key.startswith("forward") for facts in entries
-            ]
-            if run is None or not forwards or act.seen.totals.get("generate"):
+            forwards = act.seen.facts("forward")
+            if run is None or not forwards or act.seen.facts("generate"):
                 continue
             if any(int(facts["calls"]) > int(facts["training"]) for facts in forwards):
                 continue
             for key, value in run.summary.items():
                 if _SCORE.search(key.lower()) and value == 0 and not isinstance(value, bool) and key not in told:
                     told.add(key)
-                    line = line_of(rehearsal, key)
-                    yield self.on(
-                        "src/train.py", line, f"summary of {run.run_id}: {key} is {value}, and nothing was evaluated"
-                    )
-
-
-def line_of(rehearsal: Rehearsal, key: str) -> int:
-    """Return the first line of src/train.py that names a key in quotes; 1 where there is none."""
-    for number, line in enumerate(rehearsal.submission.files.get("src/train.py", b"").splitlines(), start=1):
-        text = line.decode("utf-8", errors="replace")
-        if f'"{key}"' in text or f"'{key}'" in text:
-            return number
-    return 1
+                    place = rehearsal.line_of([f'"{key}"', f"'{key}'"], ("src/train.py",))
+                    yield self.on(*place, f"summary of {run.run_id}: {key} is {value}, and nothing was evaluated")

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from greenlight.rehearse.rehearsal import Phase, Rehearsal
 from greenlight.rehearse.rule import NotChecked, ObservationRule
-from greenlight.rehearse.rules.gr606_score_of_nothing import line_of
 from greenlight.review.criteria import Criterion
 from greenlight.review.finding import Finding, Severity
 
@@ -37,19 +36,17 @@ class LastStepsNotEvaluated(ObservationRule):
             raise NotChecked("no full run came to its end")
         for act in done:
             run = rehearsal.run_of(act.run_ids[0])
-            everything = sum(int(entry.get("all", 0)) for entry in act.seen.totals.get("steps", ()))
+            everything = act.seen.optimizer_steps
             last = [
                 int(facts["steps_at_last_evaluation"])
-                for key, entries in act.seen.totals.items()
-                if key.startswith("forward")
-                for facts in entries
+                for facts in act.seen.facts("forward")
                 if "steps_at_last_evaluation" in facts
             ]
             if run is None or not last or everything <= max(last):
                 continue
             final = [key for key in run.summary if _FINAL.search(key.lower())]
             if final:
-                line = line_of(rehearsal, final[0])
+                place = rehearsal.line_of([f'"{final[0]}"', f"'{final[0]}'"], ("src/train.py",))
                 said = f"{everything - max(last)} of {everything} optimizer steps were taken after the last evaluation"
-                yield self.on("src/train.py", line, f"{said}, and the summary reports {final[0]}", confidence="likely")
+                yield self.on(*place, f"{said}, and the summary reports {final[0]}", confidence="likely")
                 return

@@ -39,14 +39,12 @@ class SampledRateUnused(ObservationRule):
         for act in rehearsal.acts:
             rates = {
                 float(rate)
-                for key, entries in act.seen.totals.items()
-                if key.startswith("optimizer")
-                for facts in entries
+                for facts in act.seen.facts("optimizer")
                 if facts.get("searching")
                 for rate in [facts.get("first_rate"), *(r for row in facts.get("rates", []) for r in row)]
                 if isinstance(rate, int | float)
             }
-            for facts in act.seen.totals.get("search", ()):
+            for facts in act.seen.facts("search"):
                 trials = [params for params in facts.get("params") or [] if isinstance(params, dict)]
                 seen = seen or len(trials) > 1
                 names = sorted({name for params in trials for name in params if _RATE.fullmatch(name.lower())})
@@ -60,15 +58,8 @@ class SampledRateUnused(ObservationRule):
                             ", ".join(f"{r:.3g}" for r in sorted(rates)[:3]),
                         )
                         said = f"the search samples {name} as {sampled}, and optimizers have the rates {used}"
-                        yield self.on(*_where(rehearsal, name), said, confidence="likely")
+                        paths = (*rehearsal.submission.run_files.values(), "src/train.py")
+                        place = rehearsal.line_of([f" {name}:", f'"{name}"', f"'{name}'"], paths)
+                        yield self.on(*place, said, confidence="likely")
         if not seen:
             raise NotApplicable("no search of two trials was made")
-
-
-def _where(rehearsal: Rehearsal, name: str) -> tuple[str, int]:
-    """Return the line of the run file that names a parameter."""
-    for path in rehearsal.submission.run_files.values():
-        for number, line in enumerate(rehearsal.submission.files.get(path, b"").splitlines(), start=1):
-            if line.decode("utf-8", errors="replace").strip().startswith(f"{name}:"):
-                return path, number
-    return "src/train.py", 1

@@ -37,11 +37,5 @@ class JsonNotStrict(ObservationRule):
                 told.setdefault(f"{path.rpartition('/')[2]}: {file.trouble}", []).append(path)
         for said, paths in told.items():
             others = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
-            yield self.on("src/evaluate.py", _line(rehearsal), f"{paths[0]}{others}: {said.partition(': ')[2]}")
-
-
-def _line(rehearsal: Rehearsal) -> int:
-    for number, line in enumerate(rehearsal.submission.files.get("src/evaluate.py", b"").splitlines(), start=1):
-        if b"json.dump" in line:
-            return number
-    return 1
+            place = rehearsal.line_of(["json.dump"], ("src/evaluate.py",))
+            yield self.on(*place, f"{paths[0]}{others}: {said.partition(': ')[2]}")

@@ -42,17 +42,9 @@ class GapWithoutARival(ObservationRule):
         if _is_number(gap) or made_up:
             said = f"gap is {gap}" if _is_number(gap) else f"{made_up[0]} has a value"
             extra = f" and {made_up[0]} is {file.content[made_up[0]]}" if _is_number(gap) and made_up else ""
-            yield self.on(
-                "src/evaluate.py", _line(rehearsal), f"an evaluation of one run reports a rival: {said}{extra}"
-            )
+            place = rehearsal.line_of(['"gap"', "'gap'"], ("src/evaluate.py",))
+            yield self.on(*place, f"an evaluation of one run reports a rival: {said}{extra}")
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _line(rehearsal: Rehearsal) -> int:
-    for number, line in enumerate(rehearsal.submission.files.get("src/evaluate.py", b"").splitlines(), start=1):
-        if b'"gap"' in line or b"'gap'" in line:
-            return number
-    return 1

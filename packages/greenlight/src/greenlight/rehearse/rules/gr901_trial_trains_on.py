@@ -35,10 +35,9 @@ class TrialTrainsOn(ObservationRule):
             raise NotChecked("no trial was performed")
         for act in done:
             most, place = 0, ("", 0)
-            for key, entries in act.seen.totals.items():
-                for facts in entries if key.startswith("optimizer") else ():
-                    if int(facts.get("steps", 0)) > most:
-                        most, place = int(facts["steps"]), rehearsal.place(facts.get("at", {}))
+            for facts in act.seen.facts("optimizer"):
+                if int(facts.get("steps", 0)) > most:
+                    most, place = int(facts["steps"]), rehearsal.place(facts.get("at", {}))
             if most > _MOST:
                 said = f"the trial of {act.run_ids[0]} took {most} optimizer steps; a trial has one or two batches"
                 yield self.on(place[0] or "src/train.py", place[1], said)
