@@ -269,6 +269,12 @@ def test_an_override_that_a_child_is_given_adds_its_key():
     )
     text = text_after(raised, {"src/main.py": code}, "src/main.py")
     assert text.splitlines()[1] == 'command += ["++optuna.n_trials=0", f"++training.max_steps={steps}", "mode=trial"]'
+    plain = """
+        command = ["python", "src/train.py", f"run_id={run}", f"results_dir={place}", "mode=trial"]
+    """
+    raised = crash("ConfigCompositionException", "Could not override 'run_id'.\nTo append use +run_id=a")
+    text = text_after(raised, {"src/main.py": plain}, "src/main.py")
+    assert text == 'command = ["python", "src/train.py", f"++run_id={run}", f"results_dir={place}", "mode=trial"]\n'
 
 
 def test_a_run_file_is_loaded_before_its_keys_are_read():

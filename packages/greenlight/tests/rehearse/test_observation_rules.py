@@ -104,6 +104,7 @@ SPEAKS = {
             "`cache_dir` is deprecated",
         ),
     ],
+    "GR105": [(rehearsal(act(Phase.FULL, crash=Crash(RAISED, ""))), "status 0 though a process of it crashed here")],
     "GR301": [
         (rehearsal(act(Phase.TRIAL, notes={"mask value": [{"model": "M", "value": 50256, "at": place(4)}]})), "50256")
     ],
@@ -262,7 +263,11 @@ SPEAKS = {
     "GR901": [(rehearsal(act(Phase.TRIAL, totals={"optimizer 0": optimizer(steps=3)})), "3 optimizer steps")],
 }  # fmt: skip
 SILENT = {
-    "GR101": [rehearsal(act(Phase.TRIAL)), rehearsal(act(Phase.TRIAL, status=137, stopped=Stop.TIME))],
+    "GR101": [
+        rehearsal(act(Phase.TRIAL)),
+        rehearsal(act(Phase.TRIAL, crash=Crash(RAISED, ""))),  # GR105's
+        rehearsal(act(Phase.TRIAL, status=137, stopped=Stop.TIME)),
+    ],
     "GR102": [rehearsal(act(Phase.TRIAL)), rehearsal(act(Phase.FULL, status=137, stopped=Stop.TIME))],
     "GR103": [rehearsal(), rehearsal(install=())],
     "GR104": [
@@ -271,6 +276,7 @@ SILENT = {
                                                        "line": 3}]})),
         rehearsal(dataclasses.replace(act(Phase.TRIAL), deprecations=("`another` is deprecated", "it is deprecated"))),
     ],
+    "GR105": [rehearsal(DONE), rehearsal(act(Phase.FULL, status=1, crash=Crash(RAISED, "")))],
     "GR301": [rehearsal(act(Phase.TRIAL))],
     "GR302": [
         rehearsal(act(Phase.TRIAL, totals={"labels": ({"with_padding": 3, "with_counted_padding": 0},)})),

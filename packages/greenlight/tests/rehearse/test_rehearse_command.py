@@ -162,6 +162,27 @@ def test_after_ctrl_c_and_after_kill_9_no_process_is_left_and_the_next_one_remov
     assert list(private.iterdir()) == []
 
 
+def test_a_child_that_crashes_behind_exit_status_0_is_a_finding_at_the_child_s_line(tmp_path, private):
+    folder = experiment(tmp_path / "e", "proposed-a")
+    starts = "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'src.train', *sys.argv[1:]], check=False)\n"
+    tries = "subprocess.run([sys.executable, '-c', 'import flash_attention_of_nobody'], check=False)\n"
+    (folder / "src" / "main.py").write_text(starts + tries, "utf-8")
+    (folder / "src" / "train.py").write_text("import sys\nvalues = {}\nprint(values['lr'])\n", "utf-8")
+    done = subprocess.run(
+        greenlight("rehearse", folder, "--no-install", "--format", "json", "--select", "GR105"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    (finding,) = json.loads(done.stdout)["findings"]
+    assert (finding["rule"], finding["path"], finding["line"]) == ("GR105", "src/train.py", 3)
+    assert (
+        "trial of proposed-a ends with exit status 0 though a process of it crashed here: KeyError: 'lr'"
+        in finding["message"]
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -212,10 +212,12 @@ class Performing:
 def act_of(phase: Phase, run_ids: tuple[str, ...], done: Performed, shrinking: Shrinking) -> Act:
     """Return the act that a performed command was."""
     tail = _tail(done.log)
+    # The first one in time: a parent only tells that its child has failed. Where the command reports success an
+    # exception counts if it ended one of the experiment's own programs; libraries try things out in other processes.
+    ended = done.seen.raised if done.ended.status else [raised for raised in done.seen.raised if raised.program]
     crash = None
-    if done.ended.status != 0 and done.ended.stopped is None:
-        # The first one in time: a parent only tells that its child has failed.
-        crash = Crash(next(iter(done.seen.raised), None), tail)
+    if done.ended.stopped is None and (done.ended.status or ended):
+        crash = Crash(next(iter(ended), None), tail)
     return Act(
         phase,
         run_ids,

@@ -15,6 +15,8 @@ from greenlight.rehearse.sandbox import Stop
 from greenlight.rehearse.shrinking import WHOLE, Shrinking
 from greenlight.rehearse.tracked import TrackedRun
 
+_LONGEST_WORDS = 300
+
 
 class Phase(enum.StrEnum):
     """The documented commands, in their order; the last one evaluates a single run by itself."""
@@ -56,7 +58,8 @@ class Act:
     seen
         What the observer noted.
     crash
-        Set where the status is not 0 and no limit ended it.
+        Set where the status is not 0 and no limit ended it, and where it is 0 although an exception ended one of
+        the command's processes that run a file of the experiment.
     mended, rough
         What was changed in the scratch copy after it, so that the rehearsal could go on, and whether a value was made
         up for that: what happens to it later proves nothing.
@@ -178,6 +181,22 @@ class Rehearsal:
                 if any(text in line for text in texts):
                     return path, number
         return paths[0], 1
+
+    def told(self, acts: Sequence[Act]) -> str:
+        """Return what some acts of one kind were, in words: the phase, and the first run of how many."""
+        runs = sorted({run_id for act in acts for run_id in act.run_ids})
+        others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+        return f"{acts[0].phase} of {runs[0]}{others}" if len(acts[0].run_ids) == 1 else str(acts[0].phase)
+
+    def plain(self, words: str, run_ids: Sequence[str]) -> str:
+        """Return an exception's words without the folders of this rehearsal and runs' ids, 300 characters at most.
+
+        Two runs that fail for the same cause then say the same.
+        """
+        for folder, name in ((f"{self.work}/experiment/", ""), (self.work, "."), *((r, "RUN") for r in run_ids)):
+            words = words.replace(folder, name) if folder else words
+        text = " ".join(words.split())
+        return text if len(text) <= _LONGEST_WORDS else f"{text[: _LONGEST_WORDS - 3]}..."
 
     def run_of(self, run_id: str) -> TrackedRun | None:
         """Return what the tracker holds under a run id, or None."""

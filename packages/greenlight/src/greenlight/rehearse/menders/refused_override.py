@@ -13,18 +13,21 @@ from greenlight.rehearse.observer.record import Raised
 from greenlight.review.module import Module
 
 _REFUSED = re.compile(r"Could not override '([\w.]+)'")
-_OVERRIDE = re.compile(r"""^([fFrR]{0,2}["'])([A-Za-z_]\w*(?:\.\w+)+=)""")
+_OVERRIDE = re.compile(r"""^([fFrR]{0,2}["'])([A-Za-z_]\w*(?:\.\w+)*=)""")
 
 
 class RefusedOverride(Mender):
-    """``"optuna.n_trials=0"`` in the command of a child where only ``+optuna.n_trials=0`` is taken."""
+    """``"optuna.n_trials=0"`` in the command of a child where only ``+optuna.n_trials=0`` is taken.
+
+    The overrides of dotted keys beside it are of the same kind; one without a dot, as ``mode=``, may choose a group.
+    """
 
     name: ClassVar[str] = "refused-override"
 
     def mend(self, raised: Raised, files: Mapping[str, bytes]) -> Mended | None:
         """Return the files with overrides that add the key where it is missing."""
         found = _REFUSED.search(raised.message) or _REFUSED.search(raised.root_message)
-        if found is None or "." not in found[1]:
+        if found is None:
             return None
         result = dict(files)
         for path in files:
@@ -32,7 +35,7 @@ class RefusedOverride(Mender):
                 module = Module(path, files[path])
                 changes = _changes(module, found[1])
                 result = changed(result, path, changes) if changes else result
-        said = f"the override of {found[1]} adds the key (++), as do those beside it"
+        said = f"the override of {found[1]} adds the key (++), as do those of dotted keys beside it"
         return Mended(result, said, rough=True) if result != files else None
 
 
@@ -46,7 +49,7 @@ def _changes(module: Module, key: str) -> list[Change]:
         found = [(p, _OVERRIDE.match(text_of(module, p))) for p in parts if isinstance(p, ast.Constant | ast.JoinedStr)]
         if any(match is not None and match[2] == f"{key}=" for _, match in found):
             for part, match in found:
-                if match is not None:
+                if match is not None and (match[2] == f"{key}=" or "." in match[2]):
                     column = part.col_offset + len(match[1])
                     changes.append(Change(part.lineno, column, part.lineno, column, "++"))
     return changes

@@ -50,6 +50,8 @@ class Raised:
         The last line of the subject's own files on the way to the root; empty, 0 and empty where there is none.
     frames
         All of those places, the outermost first.
+    program
+        The subject's file that the process was started with; empty where it was another program.
     """
 
     type: str
@@ -60,6 +62,7 @@ class Raised:
     line: int
     code: str
     frames: tuple[Frame, ...] = ()
+    program: str = ""
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,7 @@ def _raised(entry: Mapping[str, Any], subject: Path) -> Raised:
     workers = _WORKERS_FRAME.findall(str(entry.get("root_message", "")))
     frames += _frames([{"file": f, "line": int(n), "function": w, "code": c} for f, n, w, c in workers], subject)
     place = frames[-1] if frames else Frame("", 0, "", "")
+    program = str(entry.get("program", ""))
     return Raised(
         str(entry.get("type", "")),
         str(entry.get("message", "")),
@@ -200,6 +204,7 @@ def _raised(entry: Mapping[str, Any], subject: Path) -> Raised:
         place.line,
         place.code,
         tuple(frames),
+        str(Path(program).relative_to(subject)) if _is_below(program, subject) else "",
     )
 
 

@@ -36,7 +36,7 @@ class CommandCrashed(ObservationRule):
         after_rough: set[tuple[str, int, str]] = set()
         rough = False
         for act in rehearsal.acts:
-            if act.crash is None:
+            if act.crash is None or act.is_through:
                 continue
             raised = act.crash.raised
             told = "" if raised is None else raised.root_message
@@ -46,12 +46,12 @@ class CommandCrashed(ObservationRule):
                     f"{act.phase} of {act.run_ids[0]} needs the {nobody.kind} {nobody.id}: {nobody.detail}"
                 )
             words = _last_line(act.crash.said) if raised is None else f"{raised.root_type}: {raised.root_message}"
-            words = _plain(words, rehearsal, act)
+            words = rehearsal.plain(words, act.run_ids)
             key = ("", 0, words) if raised is None else (raised.path, raised.line, words)
             if not key[0] and raised is not None:
                 # Such as a module that is not found: the parent tells which of its lines started the child.
                 parent = next((one for one in act.seen.raised if one.path), None)
-                key = (parent.path, parent.line, key[2]) if parent is not None else key
+                key = (raised.program, 0, key[2]) if parent is None else (parent.path, parent.line, key[2])
             if rough and key not in met:
                 after_rough.add(key)
             met.setdefault(key, []).append(act)
@@ -59,34 +59,15 @@ class CommandCrashed(ObservationRule):
         for (path, line, said), acts in met.items():
             first = acts[0]
             mended = next((act.mended for act in acts if act.mended), None)
-            runs = sorted({run_id for act in acts for run_id in act.run_ids})
-            others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
-            where = f"{first.phase} of {runs[0]}{others}" if len(first.run_ids) == 1 else str(first.phase)
             yield self.on(
                 path or _FILES.get(str(first.phase), "src/main.py"),
                 line,
-                f"{where} ends with exit status {first.status} after {first.seconds:.0f} s: {_cut(said)}",
+                f"{rehearsal.told(acts)} ends with exit status {first.status} after {first.seconds:.0f} s: {said}",
                 f"{self.remedy} (The scratch copy went on after: {mended}.)" if mended else None,
                 confidence="likely" if (path, line, said) in after_rough else "proven",
             )
 
 
-def _plain(words: str, rehearsal: Rehearsal, act: Act) -> str:
-    """Return an exception's words without the folders of this rehearsal and the run's own id: two runs say the same."""
-    for folder, name in (
-        (f"{rehearsal.work}/experiment/", ""),
-        (rehearsal.work, "."),
-        *((r, "RUN") for r in act.run_ids),
-    ):
-        words = words.replace(folder, name) if folder else words
-    return words
-
-
 def _last_line(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[-1] if lines else "it printed nothing"
-
-
-def _cut(said: str) -> str:
-    text = " ".join(said.split())
-    return text if len(text) <= 300 else text[:297] + "..."

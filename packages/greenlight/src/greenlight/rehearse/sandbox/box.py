@@ -219,10 +219,11 @@ def watched(
             stopped = Stop.CANCELLED
         elif now - began > limits.seconds:
             stopped = Stop.TIME
+        elif used.processes > limits.processes:
+            # Asked before memory: thousands of processes have both, and the number is why.
+            stopped = Stop.PROCESSES
         elif used.memory_bytes > limits.memory_bytes:
             stopped = Stop.MEMORY
-        elif used.processes > limits.processes:
-            stopped = Stop.PROCESSES
         elif now - looked > _DISK_LOOK_S:
             looked = now
             if sum(map(disk_bytes, folders)) > limits.disk_bytes:

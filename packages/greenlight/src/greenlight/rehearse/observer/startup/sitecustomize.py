@@ -115,6 +115,11 @@ def _own_place() -> dict[str, Any]:
     return {}
 
 
+def _program() -> str:
+    """Return the file that this process was started with; empty where it was started with none."""
+    return os.path.abspath(getattr(sys.modules.get("__main__"), "__file__", None) or "/")
+
+
 def _root(error: BaseException) -> BaseException:
     """Return the first of a chain, which is what the subject's own code did wrong."""
     seen = {id(error)}
@@ -131,7 +136,7 @@ def _on_exception(
 ) -> None:
     chain = _root(error)
     book.note(
-        "exception", type=kind.__name__, message=str(error)[:2000], frames=_frames(trace),
+        "exception", program=_program(), type=kind.__name__, message=str(error)[:2000], frames=_frames(trace),
         root_type=type(chain).__name__, root_message=str(chain)[:2000], root_frames=_frames(chain.__traceback__),
     )  # fmt: skip
     before(kind, error, trace)
@@ -177,6 +182,7 @@ def _exit(status: Any = None, /) -> NoReturn:
                 words = f"argparse: {frame.f_locals.get('message')}"
             frame = frame.f_back
         facts = {
+            "program": _program(),
             "type": "SystemExit" if handled is None else type(handled).__name__,
             "message": (words if handled is None else str(handled))[:2000],
             "frames": here if handled is None else _frames(handled.__traceback__),

@@ -12,6 +12,8 @@ from greenlight.review.module import Module
 from greenlight.review.rule import Rule
 from greenlight.review.subject import CODE, Subject
 
+_STARTED = ("train", "model", "preprocess")  # the documented commands start main and evaluate as modules
+
 
 class MissingOwnModule(Rule):
     """An import of a file that the experiment does not have, or by a name under which it is not found."""
@@ -36,8 +38,19 @@ class MissingOwnModule(Rule):
             "src/model.py": "x = 1\n",
             "src/train.py": "import sys\n\nsys.path.insert(0, 'src')\nfrom model import x\n",
         },
+        {
+            # A program that is started by its path finds what lies beside it.
+            "src/main.py": "import subprocess\n\nsubprocess.run(['python', 'src/train.py'])\n",
+            "src/model.py": "x = 1\n",
+            "src/train.py": "from model import x\n",
+        },
     )
     invalid = (
+        {
+            "src/main.py": "import subprocess\nimport src.train\n\nsubprocess.run(['python', 'src/train.py'])\n",
+            "src/model.py": "x = 1\n",
+            "src/train.py": "from model import x\n",
+        },
         {"src/train.py": "from src.utils import seed_everything\n\nseed_everything(1)\n"},
         {"src/model.py": "x = 1\n", "src/train.py": "from model import x\n"},
     )
@@ -51,6 +64,7 @@ class MissingOwnModule(Rule):
             for node in module.nodes
             if isinstance(node, ast.Attribute)
         )
+        beside = _found_beside(subject)
         for module in subject.code:
             if module.path not in CODE:
                 continue
@@ -71,12 +85,27 @@ class MissingOwnModule(Rule):
                         and "." not in dotted
                         and path not in paths
                         and not moved
+                        and module.path not in beside
                     ):
                         told = f"{dotted} is not found: the documented commands know the file as src.{dotted}"
                         remedy = f"import src.{dotted}"
                     else:
                         continue
                     yield self.at(module, node, told, remedy)
+
+
+def _found_beside(subject: Subject) -> set[str]:
+    """Return the files that run in a process which was started with a path in src, and in no other one."""
+    texts = {
+        node.value
+        for module in subject.code
+        for node in module.nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    if not any(text.endswith(f"{name}.py") for text in texts for name in _STARTED):
+        return set()
+    imported = {dotted for module in subject.code for node in module.nodes for dotted in _modules_of(module, node)}
+    return {f"src/{name}.py" for name in _STARTED if not {f"src.{name}"} & (imported | texts)}
 
 
 def _modules_of(module: Module, node: ast.AST) -> Iterator[str]:
