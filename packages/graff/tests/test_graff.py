@@ -200,7 +200,7 @@ def test_a_bound_loosens_threefold_every_ten_steps_until_the_next_probe(new_run,
     run = new_run("graff", clock, seconds=40.0, learn=False)
     run.advance(10, probe=False)
     free = run.reports[-1].learning_rates[0]
-    run.planner._log_bound = math.log(0.01)
+    run.planner._probing.log_bound = math.log(0.01)
     rates = [report.learning_rates[0] / free for report in run.advance(60, probe=False)[10:]]
     assert rates[0] == pytest.approx(0.01 * 3**0.1)
     assert rates[20] == pytest.approx(0.01 * 3**2.1)

@@ -11,19 +11,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from graff import agreement
-from graff.anchor import Anchor
 from graff.averaging import ScheduleFree, momentum_of, without_momentum
 from graff.blocks import find_blocks
 from graff.budget import Budget, Reading
 from graff.errors import GraffError
 from graff.features import BlockFacts, Standardizer, Surroundings, raw_features
-from graff.guard import StabilityGuard
 from graff.hypergradient import dots
 from graff.multipliers import ScaledStep
 from graff.planners._planner import Planner, selected
 from graff.planners._report import Moment, StepReport
 from graff.planners._shape import Progress, checked_warmup, linear, warm
-from graff.probes import Cadence
+from graff.probing import Probing
 from graff.regret import Regret
 from graff.residual import LearnedResidual
 from graff.tokens import TokenHead, responses
@@ -34,12 +32,6 @@ from graff.warm_start import WarmStart, read_warm_start
 _TRAVEL = 15.0
 _REFERENCE_OUTER_LR = 1e-3
 _LARGEST_PACE = 0.3  # while the pace of the run is not known yet
-# A bound is one batch's word. Until the next probe, which may be a hundred steps away, it is loosened threefold every
-# ten steps: held as it was, one hot slice at the start kept a run at a tenth of its best rate to the end.
-_RELAXATION = math.log(3.0) / 10.0
-# Where the gain happens to be near zero the quotient says anything: no probe cuts a rate by more than threefold.
-_LARGEST_CUT = 1.0 / 3.0
-_FIRST_PROBE = 4  # steps; LoRA's zero matrices have no usable curvature at the start
 
 
 class Graff(Planner):
@@ -159,7 +151,6 @@ class Graff(Planner):
         self._travel = _TRAVEL * outer_lr / _REFERENCE_OUTER_LR
         self._plain = zero_decoder
         self._weighs = token_multipliers and not zero_decoder
-        self._probes = probe_share > 0 and not zero_decoder
         self.blocks = find_blocks(model, self._tensors, self._groups)
         self._owner = torch.tensor(self.blocks.owner)
         adjacency = self.blocks.adjacency()
@@ -176,23 +167,26 @@ class Graff(Planner):
             weights = read_warm_start(warm_start)
             self._residual.warm_start(weights)
             self._standardizer.load_state_dict(weights.statistics)
-        self._cadence = Cadence(probe_share, first_step=_FIRST_PROBE)
-        self._anchor = Anchor(enabled=seek and learn and self._probes)
-        self._log_bound = math.inf  # on the factor of the base rates, until the next probe
         self._average: ScheduleFree | None = None
         if averaging:
             self._average = ScheduleFree(self._tensors, momentum_of(optimizer))
             without_momentum(optimizer)
+        # The edge of stability is that of the optimizer as it is now, without its momentum where there is averaging.
+        self._probing = Probing(
+            optimizer,
+            share=0.0 if zero_decoder else probe_share,
+            stability_guard=stability_guard,
+            rho_guard=rho_guard,
+            seek=seek and learn,
+        )
         self._last_step = ScaledStep(optimizer, self._tensors, self._groups, self._base_iterate)
-        self._guard = StabilityGuard(optimizer, stability_guard=stability_guard, rho_guard=rho_guard)
         self._regret = Regret()
         self._entropy: float | Tensor | None = None
         self._log_residual = 0.0
         self._multipliers: list[float] | None = None  # of the blocks, in the step planned last
-        self._clipped = 0
         self._before: list[Tensor] | None = None  # the weights before a step that is probed
         self._base_before: list[Tensor] = []  # and the base iterate, the same without averaging
-        self._learns_tokens = learn and self._probes
+        self._learns_tokens = learn and probe_share > 0
         self._tokens: TokenHead | None = None
         if (token_multipliers or entropy) and not zero_decoder:
             self._tokens = TokenHead(model, positions=entropy_positions, seed=seed)
@@ -258,15 +252,15 @@ class Graff(Planner):
                 min(self._multipliers),
                 max(self._multipliers),
             )
-        prior *= math.exp(self._anchor.log_factor)
-        self._log_bound += _RELAXATION
-        if prior > 0.0 and math.log(prior) + residual > self._log_bound:
-            residual = self._log_bound - math.log(prior)
-            self._residual.bound(residual)
-            self._clipped += 1
+        prior *= math.exp(self._probing.log_anchor)
+        cut = self._probing.cut(residual, prior)
+        if cut is not None:
+            self._residual.bound(cut)
+            residual = cut
         self._log_residual = metrics["log_residual"] = residual
-        metrics["log_anchor"] = self._anchor.log_factor
-        metrics["guard_clipped"], metrics["residual_failures"] = float(self._clipped), float(self._residual.failures)
+        metrics["log_anchor"] = self._probing.log_anchor
+        metrics["guard_clipped"] = float(self._probing.clipped)
+        metrics["residual_failures"] = float(self._residual.failures)
         return prior * math.exp(residual)
 
     def _look_back(self, moment: Moment, tokens: TokenHead) -> None:
@@ -292,7 +286,7 @@ class Graff(Planner):
                 weight = Regret.weight(moment.reading.elapsed_s)
                 self._residual.learn_tokens(by_weights[:-1] * weight, self._pace(moment.reading))
             self._synchronize()
-            self._cadence.took(*agreement.from_rank_zero([clock() - began]))
+            self._probing.took(clock() - began)
         moment.metrics |= {key: float(count) for key, count in tokens.counts.items()}
         moment.metrics["token_slope"] = tokens.slope
 
@@ -313,8 +307,8 @@ class Graff(Planner):
     def _seen(self, reading: Reading, entropy: float | None) -> Surroundings:
         return Surroundings(
             budget=reading.training_fraction_remaining,
-            log_curvature=self._guard.log_curvature,
-            log_curvature_change=self._guard.log_curvature_change,
+            log_curvature=self._probing.guard.log_curvature,
+            log_curvature_change=self._probing.guard.log_curvature_change,
             entropy=entropy,
         )
 
@@ -329,14 +323,8 @@ class Graff(Planner):
         if not self._plain:
             reading = moment.reading
             done = self._progress.done(reading, moment.step) - self._warmup
-            affordable = self._probes and self._cadence.due(moment.step, reading.elapsed_s, reading.step_s)
-            # The first rate matters more than when its probes are paid for: the share is of the whole run then.
-            seeking = self._anchor.wants_probe(moment.step, done) and self._cadence.affords(reading.total_s)
-            if (
-                (affordable or seeking)
-                and moment.probe is not None
-                and not self._left_to_tokens(moment, seeking=seeking)
-            ):
+            due, seeking = self._probing.due(moment.step, done, reading)
+            if due and moment.probe is not None and not self._left_to_tokens(moment, seeking=seeking):
                 self._before = _copies(self._tensors)
                 self._base_before = _copies(self._base_iterate())
         if self._average is not None:
@@ -370,24 +358,22 @@ class Graff(Planner):
         if before is not None and moment.probe is not None:
             clock = self.budget.clock
             began = clock()
-            gain = self._gain(before, moment.grad_norm)
-            verdict, measured = self._guard.measure(
-                moment.probe, self._tensors, before, gain=gain, loss=moment.loss, follows=self._follows()
+            allowed, measured = self._probing.judge(
+                moment.probe,
+                self._tensors,
+                before,
+                factor=moment.factor,
+                gain=self._gain(before, moment.grad_norm),
+                loss=moment.loss,
+                follows=self._follows(),
             )
-            allowed = max(verdict.allowed, _LARGEST_CUT)
             if allowed < 1.0:
-                self._take_back(allowed)
-            self._bind(moment.factor, allowed)
-            grown = self._anchor.take(gain=gain, curvature=measured.get("curvature", math.nan), rho=verdict.rho)
-            if grown > 1.0:
-                # The bound held for the old anchor; the next probe judges the new one.
-                self._log_bound = math.inf
+                self._take_back(allowed, moment.factor)
             self._synchronize()
-            self._cadence.took(*agreement.from_rank_zero([clock() - began]))
+            self._probing.took(clock() - began)
             moment.metrics |= measured
         self._base_before = []
-        moment.metrics |= {key: float(count) for key, count in self._guard.counts.items()}
-        moment.metrics |= {"probes": float(self._cadence.count), "probe_s": self._cadence.spent_s}
+        moment.metrics |= self._probing.counts()
 
     def after_step(self, *, optimizer_s: float = 0.0) -> StepReport:
         """Learn from the step that the optimizer made; see :meth:`Planner.after_step`."""
@@ -397,8 +383,8 @@ class Graff(Planner):
             if self._tokens is not None:
                 self._tokens.forget()
 
-    def _take_back(self, allowed: float) -> None:
-        """Shorten the step that was just made."""
+    def _take_back(self, allowed: float, factor: float) -> None:
+        """Shorten the step that was just made with a factor on the base rates, and project ``W`` onto what is left."""
         if self._average is not None:
             self._average.shorten(self._base_before, allowed)
         else:
@@ -406,6 +392,9 @@ class Graff(Planner):
             moved = torch._foreach_sub(self._base_before, weights)
             torch._foreach_add_(weights, moved, alpha=1.0 - allowed)
         self._last_step.shorten(allowed)
+        if factor > 0.0:
+            self._set_rates(factor * allowed)
+            self._residual.bound(self._log_residual + math.log(allowed))
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -418,16 +407,6 @@ class Graff(Planner):
         moved = torch._foreach_sub(before, [t.detach() for t in self._tensors])
         raw = max(1.0, norm / self._max_grad_norm) if self._max_grad_norm is not None else 1.0
         return raw * float(dots(self._gradients(), moved).sum())
-
-    def _bind(self, factor: float, allowed: float) -> None:
-        """Hold the rate under what the last probe allows, for a while, and project ``W`` onto that half-space."""
-        if factor <= 0.0 or not math.isfinite(allowed):
-            self._log_bound = math.inf
-            return
-        self._log_bound = math.log(factor * allowed)
-        if allowed < 1.0:
-            self._set_rates(factor * allowed)
-            self._residual.bound(self._log_residual + math.log(allowed))
 
     # -- state -------------------------------------------------------------------------------------------------
 
@@ -442,13 +421,9 @@ class Graff(Planner):
             "residual": self._residual.state_dict(),
             "standardizer": self._standardizer.state_dict(),
             "last_step": self._last_step.state_dict(),
-            "guard": self._guard.state_dict(),
-            "cadence": self._cadence.state_dict(),
+            "probing": self._probing.state_dict(),
             "regret": self._regret.state_dict(),
-            "anchor": self._anchor.state_dict(),
             "average": None if self._average is None else self._average.state_dict(),
-            "log_bound": self._log_bound,
-            "clipped": self._clipped,
             "multipliers": self._multipliers,
             "tokens": None if self._tokens is None else self._tokens.state_dict(),
         }
@@ -466,11 +441,8 @@ class Graff(Planner):
         self._residual.load_state_dict(state["residual"])
         self._standardizer.load_state_dict(state["standardizer"])
         self._last_step.load_state_dict(state["last_step"])
-        self._guard.load_state_dict(state["guard"])
-        self._anchor.load_state_dict(state["anchor"])
-        self._cadence.load_state_dict(state["cadence"])
+        self._probing.load_state_dict(state["probing"])
         self._regret.load_state_dict(state["regret"])
-        self._log_bound, self._clipped = float(state["log_bound"]), int(state["clipped"])
         # A state from before there were multipliers has none.
         self._multipliers = state.get("multipliers")
         if self._tokens is not None and state.get("tokens") is not None:
