@@ -202,9 +202,8 @@ class Performing:
                 self._files |= changed
                 self._stage.put(changed)
                 acts[index] = replace(acts[index], mended=found.said, rough=found.rough)
-                self._told(
-                    f"  {crash.raised.root_type} at {crash.raised.path}:{crash.raised.line}; scratch copy: {found.said}"
-                )
+                place = f"{crash.raised.path}:{crash.raised.line}" if crash.raised.path else "a start"
+                self._told(f"  {crash.raised.root_type} at {place}; scratch copy: {found.said}")
                 return True
         return False
 
