@@ -7,7 +7,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from graff.encoder import HEADS, HIDDEN
-from packages.graff.tests.test_token_multipliers import Run as LanguageRun
+from packages.graff.tests.small_decoders import Run as LanguageRun
 
 BLOCKS, TOKENS = "block_multipliers", "token_multipliers"
 LANGUAGE = {"probe_share": 0.3, "entropy_positions": 12}
