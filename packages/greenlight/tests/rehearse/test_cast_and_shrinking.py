@@ -55,6 +55,12 @@ def test_ids_come_from_run_files_and_from_literals_in_loading_calls_and_from_now
     assert not whole.unplayed
 
 
+def test_for_a_model_named_without_its_owner_the_one_that_is_meant_is_ready_and_the_name_itself_is_not_served(tmp_path):
+    found, whole = players({"config/runs/a.yaml": "model:\n  name: Llama-2-7B\n"}, tmp_path)
+    assert found == {"meta-llama/Llama-2-7b": Player.STAND_IN}
+    assert [one.id for one in whole.repositories] == ["meta-llama/Llama-2-7b"]
+
+
 def test_what_the_user_maps_comes_before_a_stand_in_and_an_unknown_model_is_played_by_nobody(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()

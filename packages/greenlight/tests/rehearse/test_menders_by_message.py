@@ -72,6 +72,26 @@ def test_a_data_set_named_without_its_owner_is_loaded_by_its_whole_id():
     assert mend(unknown, {"src/preprocess.py": b"import datasets\ndatasets.load_dataset('unheard-of')\n"}) is None
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Client error '404 Not Found' for url 'http://127.0.0.1:33003/Llama-2-7B/resolve/main/config.json'",
+        "Llama-2-7B is not a local folder and is not a valid model identifier listed on 'https://huggingface.co/models'",
+    ],
+)
+def test_a_model_named_without_its_owner_is_loaded_by_the_id_that_is_meant(said):
+    code = """
+        from transformers import AutoTokenizer
+        tokenizer = AutoTokenizer.from_pretrained("Llama-2-7B")
+    """
+    files = {"src/model.py": code, "config/runs/a.yaml": "model:\n  name: Llama-2-7B\n"}
+    raised = crash("OSError", said, "src/model.py", 2)
+    assert "from_pretrained('meta-llama/Llama-2-7b')" in text_after(raised, files, "src/model.py")
+    assert text_after(raised, files, "config/runs/a.yaml") == "model:\n  name: meta-llama/Llama-2-7b\n"
+    other = crash("OSError", said.replace("Llama-2-7B", "Unheard-7B"), "src/model.py", 2)
+    assert mend(other, {"src/model.py": b"from_pretrained('Unheard-7B')\n"}) is None
+
+
 def test_a_table_of_dependencies_is_written_as_installers_read_it():
     project = '[project]\nname = "a"\nversion = "1"\n\n[project.dependencies]\ntorch = "^2.2"\n'
     raised = crash("InstallFailure", "TOML parse error at line 5", "pyproject.toml", 5)

@@ -211,7 +211,8 @@ def _asked(files: Mapping[str, bytes], configurations: Mapping[str, Mapping[str,
             if isinstance(value, str):
                 kind = _kind_of(path, value)
                 if kind == "model":
-                    named_models.add(value)
+                    # A name without its owner is not on the hub. What it is meant to be is, for when it is mended.
+                    named_models.add(models.whole_id(value) or value)
                 elif kind == "dataset":
                     beside = {str(v) for p, v in leaves if p[:-1] == path[:-1] and p[-1] in _CONFIGURATION_KEYS and v}
                     named_sets.setdefault(value, set()).update(beside)
@@ -219,6 +220,7 @@ def _asked(files: Mapping[str, bytes], configurations: Mapping[str, Mapping[str,
         if file.startswith("src/") and file.endswith(".py"):
             for function, literal in _calls(source):
                 if function == "from_pretrained":
+                    literal = models.whole_id(literal) or literal
                     if models.architecture_of(literal) or ("/" in literal and why_not_an_id(literal) is None):
                         named_models.add(literal)
                 elif datasets.data_set(literal) or why_not_an_id(literal) is None:
@@ -235,6 +237,8 @@ def _kind_of(path: tuple[str, ...], value: str) -> Kind | None:
     about_data = _DATA_KEYS.search(dotted) is not None
     if names_one and about_data and datasets.data_set(value) is not None:
         return "dataset"
+    if names_one and not about_data and _MODEL_KEYS.search(dotted) and models.whole_id(value) is not None:
+        return "model"
     if not names_one or why_not_an_id(value) is not None or value.count("/") != 1 or value.startswith((".", "/")):
         return None
     if about_data:

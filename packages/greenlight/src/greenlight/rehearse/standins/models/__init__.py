@@ -15,9 +15,9 @@ from pathlib import Path
 from greenlight.errors import GreenlightError
 from greenlight.rehearse.standins.models.architecture import Architecture, TokenizerKind
 from greenlight.rehearse.standins.models.files import MARK, write
-from greenlight.rehearse.standins.models.table import architecture_of
+from greenlight.rehearse.standins.models.table import architecture_of, whole_id
 
-__all__ = ["MARK", "Architecture", "TokenizerKind", "architecture_of", "folder"]
+__all__ = ["MARK", "Architecture", "TokenizerKind", "architecture_of", "folder", "whole_id"]
 
 
 @cache

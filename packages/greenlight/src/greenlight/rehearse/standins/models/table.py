@@ -128,3 +128,31 @@ def architecture_of(model_id: str) -> Architecture | None:
         if found:
             return made(found)
     return None
+
+
+_OWNERS = (
+    "Qwen", "meta-llama", "mistralai", "google", "HuggingFaceTB", "TinyLlama", "EleutherAI", "microsoft", "facebook",
+    "openai",
+)  # fmt: skip
+
+
+def whole_id(short: str) -> str | None:
+    """Return the id that a model's name without its owner is meant to be, or None where none in the table fits.
+
+    Parameters
+    ----------
+    short
+        A name as people write it; ids in the table that have no owner, such as ``gpt2``, are whole.
+
+    Examples
+    --------
+    >>> whole_id("Llama-2-7B")
+    'meta-llama/Llama-2-7b'
+    >>> whole_id("gpt2") is None
+    True
+    """
+    if "/" in short or architecture_of(short) is not None:
+        return None
+    forms = dict.fromkeys((short, re.sub(r"(?<=\d)B\b", "b", short), short.lower()))
+    found = (f"{owner}/{form}" for form in forms for owner in _OWNERS)
+    return next((whole for whole in found if architecture_of(whole) is not None), None)
