@@ -177,6 +177,31 @@ def test_a_resumed_stream_continues_where_it_was(tokenizer, problems, shuffle_bu
     assert again == whole[100:]
 
 
+def taken(source, accumulated, **said):
+    return [
+        ([batch.input_ids.tolist() for batch in step.batches], (step.next_epoch, step.next_batch), step.is_last)
+        for step in source.steps(accumulated, **said)
+    ]
+
+
+def test_the_steps_of_some_epochs_are_their_batches_in_groups_and_the_last_one_is_known(tokenizer, problems):
+    few = problems[:36]  # nine micro-batches an epoch
+    batches = stream(few, tokenizer).micro_batches()
+    alone = [next(batches)[2].input_ids.tolist() for _ in range(18)]
+    found = taken(stream(few, tokenizer), 4, start=(0, 0), epochs=2)
+    assert [step for step, *_ in found] == [alone[at : at + 4] for at in range(0, 18, 4)]
+    assert [after for _, after, _ in found] == [(0, 4), (0, 8), (1, 3), (1, 7), (1, 9)]
+    assert [is_last for *_, is_last in found] == [False] * 4 + [True]
+    # From the position after any of them on, the others follow; after the last one nothing does.
+    for done, (_, after, _) in enumerate(found, start=1):
+        assert taken(stream(few, tokenizer), 4, start=after, epochs=2) == found[done:]
+
+
+def test_the_steps_of_data_without_an_end_have_no_last_one(tokenizer, problems):
+    steps = stream(problems[:8], tokenizer).steps(1, start=(0, 0), epochs=None)
+    assert not any(next(steps).is_last for _ in range(7))
+
+
 def test_another_seed_is_another_order(tokenizer, problems):
     assert epochs(stream(problems, tokenizer, seed=0), 1) != epochs(stream(problems, tokenizer, seed=1), 1)
 

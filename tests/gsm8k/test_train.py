@@ -1,7 +1,6 @@
 """The training loop on its own: what a run file may say, what is kept for the end, and what survives a crash."""
 
 import json
-import math
 from types import MappingProxyType, SimpleNamespace
 
 import pytest
@@ -10,7 +9,7 @@ import torch
 from greenlight import assets
 from greenlight.assets.arithmetic import problems
 from greenlight.errors import GreenlightError
-from src.train import Fit, Progress, RunConfig
+from src.train import Job, RunConfig
 
 STEPS = 7
 
@@ -109,40 +108,40 @@ class StopAt(Rows):
             self.event.set()
 
 
-def new_fit(config, folder, *, test):
+def new_job(config, folder, *, test):
     folder.mkdir(exist_ok=True)
-    return Fit(config, folder, test=test)
+    return Job(config, folder, test=test)
 
 
-def weights(fit):
-    return [p.detach().clone() for p in fit.model.parameters() if p.requires_grad]
+def weights(job):
+    return [p.detach().clone() for p in job.model.parameters() if p.requires_grad]
 
 
 # Clock readings decide reactor's rates through rewards per second, so both runs are given the same clock: steps.
-def with_step_clock(fit):
+def with_step_clock(job):
     reading = SimpleNamespace(now=0.0)
-    fit.budget.clock = lambda: reading.now
-    own = fit._step
+    job.budget.clock = lambda: reading.now
+    own = job.step
 
-    def step(batches):
+    def step(batch):
         reading.now += 0.5
-        return own(batches)
+        return own(batch)
 
-    fit._step = step
-    return fit
+    job.step = step
+    return job
 
 
 def test_an_interrupted_run_resumes_to_the_same_weights_bit_for_bit(data, tmp_path):
     config = RunConfig(**content(tmp_path, data))
-    unbroken = with_step_clock(new_fit(config, tmp_path / "a", test=False))
+    unbroken = with_step_clock(new_job(config, tmp_path / "a", test=False))
     unbroken.prepare()
     assert unbroken.train(Rows()) == "total_steps"
 
-    first = with_step_clock(new_fit(config, tmp_path / "b", test=False))
+    first = with_step_clock(new_job(config, tmp_path / "b", test=False))
     first.prepare()
     with pytest.raises(KeyboardInterrupt):
         first.train(StopAt(4, first.interrupted))
-    second = with_step_clock(new_fit(config, tmp_path / "b", test=False))
+    second = with_step_clock(new_job(config, tmp_path / "b", test=False))
     assert second.prepare() is None, "a resumed run has no row of step 0"
     rows = Rows()
     assert second.train(rows) == "total_steps"
@@ -154,21 +153,41 @@ def test_an_interrupted_run_resumes_to_the_same_weights_bit_for_bit(data, tmp_pa
 
 
 def test_the_end_of_the_budget_is_kept_for_the_answers_and_training_stops_before_it(data, tmp_path):
-    fit = new_fit(RunConfig(**content(tmp_path, data, total_steps=10_000, budget_seconds=8)), tmp_path / "a", test=True)
-    fit.prepare()
-    questions = 2 + fit.progress.test_cost * 3
-    slowest_s = max(fit.progress.s_per_question)
-    assert fit.budget.reserve_s == pytest.approx(1.25 * questions * slowest_s + 2 * fit.progress.checkpoint_s)
-    assert fit.train(Rows()) == "budget"
-    assert fit.budget.elapsed_s <= 8 - fit.budget.reserve_s + 1.0
-    summary, outcomes = fit.finish("budget")
+    job = new_job(RunConfig(**content(tmp_path, data, total_steps=10_000, budget_seconds=8)), tmp_path / "a", test=True)
+    job.prepare()
+    questions = 2 + job.progress.test_cost * 3
+    slowest_s = max(job.progress.s_per_example)
+    assert job.budget.reserve_s == pytest.approx(1.25 * questions * slowest_s + 2 * job.progress.checkpoint_s)
+    assert job.train(Rows()) == "budget"
+    assert job.budget.elapsed_s <= 8 - job.budget.reserve_s + 1.0
+    summary = job.finish("budget")
+    outcomes = [json.loads(line) for line in (tmp_path / "a" / "outcomes.jsonl").read_text().splitlines()]
     assert len(outcomes) == summary["test_questions"] == 3
     assert summary["exact_match_at_budget"] == pytest.approx(sum(row["correct"] for row in outcomes) / 3)
-    assert summary["steps"] == fit.progress.step > 0
+    assert summary["steps"] == job.progress.step > 0
     assert json.loads(json.dumps(summary))["budget_s"] == 8
     assert 0 < summary["training_s"] < summary["elapsed_s"]
     assert summary["dev_exact_match_at_30_min"] is None
     assert summary["dev_exact_match_at_30_min_missing"] == "the budget of 8 s ends before 1800 s"
+
+
+def test_the_end_of_the_last_epoch_ends_training_and_is_measured(data, tmp_path):
+    config = RunConfig(**content(tmp_path, data, epochs=1, total_steps=10_000, evaluation={"max_new_tokens": 2}))
+    job = new_job(config, tmp_path / "a", test=False)
+    job.prepare()
+    tracked = Rows()
+    assert job.train(tracked) == "epochs"
+    # 40 problems without two for development are 19 micro-batches; two of them are a step, the last step has one.
+    assert [step for step, _ in tracked.rows] == list(range(1, 11))
+    assert [step for step, row in tracked.rows if "dev_exact_match" in row] == [10]
+    assert job.progress.examples == 38
+    summary = job.finish("epochs")
+    assert summary["stop_reason"] == "epochs"
+    assert not (tmp_path / "a" / "outcomes.jsonl").exists(), "a search does not answer the test split"
+    resumed = new_job(config, tmp_path / "a", test=False)
+    resumed.prepare()
+    after = Rows()
+    assert (resumed.train(after), after.rows) == ("epochs", [])
 
 
 def test_a_second_data_set_is_answered_off_the_clock_and_its_absence_has_a_reason(data, tmp_path):
@@ -176,48 +195,40 @@ def test_a_second_data_set_is_answered_off_the_clock_and_its_absence_has_a_reaso
     rows = [{"question": f"What is {n} + 1?", "answer": str(n + 1)} for n in range(2)]
     (tmp_path / "other" / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     second = {"name": str(tmp_path / "other"), "config": None, "split": "test"}
-    fit = new_fit(RunConfig(**content(tmp_path, data, evaluation={"second": second})), tmp_path / "a", test=True)
-    found = fit.second()
+    job = new_job(RunConfig(**content(tmp_path, data, evaluation={"second": second})), tmp_path / "a", test=True)
+    found = job.second()
     assert found["second_questions"] == 2
     assert found["second_data_set"] == second["name"]
     assert 0 <= found["second_exact_match"] <= 1
-    assert not fit.budget.started
+    assert not job.budget.started
     second["split"] = "validation"
-    fit = new_fit(RunConfig(**content(tmp_path, data, evaluation={"second": second})), tmp_path / "b", test=True)
-    found = fit.second()
+    job = new_job(RunConfig(**content(tmp_path, data, evaluation={"second": second})), tmp_path / "b", test=True)
+    found = job.second()
     assert found["second_exact_match"] is None
     assert "split validation" in found["second_exact_match_missing"]
 
 
 def test_the_moment_a_target_is_reached_is_noted_once_with_its_joules_or_the_reason(data, tmp_path):
     config = RunConfig(**content(tmp_path, data, evaluation={"target_exact_match": 0.5}))
-    fit = new_fit(config, tmp_path / "a", test=False)
-    fit.energy.start()
-    fit.budget.start()
-    fit._note_target(0.4)
-    assert fit.progress.target_s is None
-    fit._note_target(0.5)
-    reached = fit.progress.target_s
+    job = new_job(config, tmp_path / "a", test=False)
+    job.energy.start()
+    job.budget.start()
+    job._note_target(0.4)
+    assert job.progress.target_s is None
+    job._note_target(0.5)
+    reached = job.progress.target_s
     assert reached > 0
-    assert (fit.progress.target_j is None) == bool(fit.progress.target_j_missing)
-    fit._note_target(0.9)
-    assert fit.progress.target_s == reached
+    assert (job.progress.target_j is None) == bool(job.progress.target_j_missing)
+    job._note_target(0.9)
+    assert job.progress.target_s == reached
 
 
 def test_a_budget_that_the_last_evaluation_would_eat_is_refused_before_training(data, tmp_path):
-    fit = new_fit(RunConfig(**content(tmp_path, data, budget_seconds=0.01)), tmp_path / "a", test=True)
+    job = new_job(RunConfig(**content(tmp_path, data, budget_seconds=0.01)), tmp_path / "a", test=True)
     with pytest.raises(GreenlightError, match=r"^budget of 0.01 s: the evaluation at its end \(3 test and 2 dev"):
-        fit.prepare()
+        job.prepare()
 
 
 def test_a_batch_that_is_not_its_parts_is_named(tmp_path):
     with pytest.raises(ValueError, match="global_batch_size 5: it is micro_batch_size 2 x gradient_accumulation_steps"):
         RunConfig(**content(tmp_path, global_batch_size=5))
-
-
-def test_the_running_loss_has_decay_a_tenth_and_passes_over_what_is_not_finite():
-    progress = Progress()
-    for loss in (2.0, math.nan, 1.0, math.inf, 4.0):
-        progress.note_loss(loss)
-    assert progress.loss_mean == pytest.approx(0.9 * (0.9 * 2.0 + 0.1 * 1.0) + 0.1 * 4.0)
-    assert progress.best_loss == pytest.approx(1.9)

@@ -66,7 +66,7 @@ OPERATORS = (
         ("GL112",),
         either(
             swap(_TRAIN, ("load_splits(cfg.dataset, cfg.evaluation.test_examples)", "load_splits(cfg.dataset)")),
-            swap(_TRAIN, ('save_adapter(fit.model, folder.path / "adapter")', "save_adapter(fit.model)")),
+            swap(_TRAIN, ('save_adapter(self.model, self.folder / "adapter")', "save_adapter(self.model)")),
         ),
     ),
     Operator(
@@ -80,9 +80,9 @@ OPERATORS = (
                 "from src.model import answer, build_model, build_schedule as make_schedule",
             ),
             (
-                "from src.preprocess import Batch, Dataset, Problem, TrainStream, exact_match, extract, read_split",
-                "from src.preprocess import Batch, Dataset, Problem, TrainStream, exact_match, "
-                "extract, load_split as read_split",
+                "from src.preprocess import Batch, Dataset, Problem, Step, TrainStream, outcome, read_split",
+                "from src.preprocess import Batch, Dataset, Problem, Step, TrainStream, outcome, "
+                "load_split as read_split",
             ),
         ),
     ),
@@ -123,7 +123,7 @@ OPERATORS = (
                 ),
             ),
         ),
-        seen_at=(_TRAIN,),
+        seen_at=(_TRAIN, _MODEL),
     ),
     Operator(
         "library-function-that-is-not-there",
@@ -229,7 +229,7 @@ OPERATORS = (
         "A method is called on an object whose class does not have it.",
         ("GL113",),
         either(
-            swap(_TRAIN, ("        fit.prepare()\n", "        fit.prepare_all()\n")),
+            swap(_TRAIN, ("        return scores | self.second()\n", "        return scores | self.second_set()\n")),
             swap(
                 _PREPROCESS,
                 ("    return Splits(train, dev, test)\n", "    return Splits(train, dev, test).checked()\n"),

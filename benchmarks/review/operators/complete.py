@@ -153,7 +153,7 @@ OPERATORS = (
         ("GL106",),
         either(
             swap(_TRAIN, ("import json\n", "import json\nimport os\nimport subprocess\n")),
-            swap(_TRAIN, ("import math\n", "import math\nimport os\nimport subprocess\n")),
+            swap(_TRAIN, ("import logging\n", "import logging\nimport os\nimport subprocess\n")),
         ),
     ),
     Operator(
@@ -171,8 +171,8 @@ OPERATORS = (
             swap(
                 _TRAIN,
                 (
-                    "        started_s = self.budget.elapsed_s\n",
-                    "        started_s = self.budget.elapsed_s\n        global_token_count = 0\n",
+                    "        started, progress = time.monotonic(), self.progress\n",
+                    "        started, progress = time.monotonic(), self.progress\n        global_token_count = 0\n",
                 ),
             ),
         ),

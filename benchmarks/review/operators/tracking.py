@@ -185,9 +185,9 @@ OPERATORS = (
             swap(
                 _TRAIN,
                 (
-                    "    folder.finish()\n",
-                    '    (folder.path / "results.json").write_text(str(summary), encoding="utf-8")\n'
-                    "    folder.finish()\n",
+                    "    summary = conduct(experiment, config)\n",
+                    "    summary = conduct(experiment, config)\n"
+                    '    (config.results_dir / "results.json").write_text(str(summary), encoding="utf-8")\n',
                 ),
             ),
         ),

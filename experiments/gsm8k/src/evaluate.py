@@ -11,14 +11,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import OmegaConf
 from rich.console import Console
 
 from greenlight.compare.aggregate import Aggregate, Direction, aggregate, run_metrics, write_json
 from greenlight.compare.budget import budget_label
+from greenlight.compare.command import parse
 from greenlight.compare.figures import draw_comparison
 from greenlight.compare.figures.per_run import draw_run
-from greenlight.compare.records import RunRecord, budget_of, check_comparable, parse_run_ids
+from greenlight.compare.records import RunRecord, budget_of, check_comparable
 from greenlight.compare.runs import read_runs
 from greenlight.compare.significance import compare_runs
 from greenlight.compare.table import comparison_table
@@ -28,31 +28,6 @@ CONFIG = Path(__file__).resolve().parents[1] / "config" / "config.yaml"
 # For a budget of 30 minutes this is the hypothesis' own name of it; other budgets must not carry that name.
 PRIMARY_METRIC = "Exact-match accuracy at {budget} wall-clock."
 DIRECTION: Direction = "maximize"  # the expected results of the hypothesis: a higher exact match is better
-REQUIRED = ("results_dir", "run_ids")
-ARGUMENTS = (*REQUIRED, "wandb.entity", "wandb.project")
-
-
-def parse(arguments: Sequence[str]) -> dict[str, str]:
-    """Return the arguments ``key=value`` with the defaults of config/config.yaml.
-
-    Raises
-    ------
-    GreenlightError
-        If an argument is unknown, repeated, without a value, or missing.
-    """
-    wandb = OmegaConf.load(CONFIG).wandb
-    given: dict[str, str] = {}
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if key not in ARGUMENTS or not equals or not value or key in given:
-            raise GreenlightError(
-                f"argument {argument!r}: give {', '.join(ARGUMENTS)}, each at most once, as key=value"
-            )
-        given[key] = value
-    for key in REQUIRED:
-        if key not in given:
-            raise GreenlightError(f'{key} is missing: say results_dir=<path> run_ids=\'["run-1", "run-2"]\'')
-    return {"wandb.entity": wandb.entity, "wandb.project": wandb.project, **given}
 
 
 def export_run(record: RunRecord, results: Path) -> list[Path]:
@@ -85,12 +60,11 @@ def export_comparison(records: Sequence[RunRecord], results: Path) -> tuple[Aggr
 
 def main(arguments: Sequence[str]) -> None:
     """Read the runs back, export each, then compare them."""
-    given = parse(arguments)
-    results = Path(given["results_dir"])
-    records = read_runs(given["wandb.entity"], given["wandb.project"], parse_run_ids(given["run_ids"]))
+    said = parse(arguments, CONFIG)
+    records = read_runs(said.entity, said.project, said.run_ids)
     check_comparable(records)
-    files = [path for record in records for path in export_run(record, results)]
-    _, compared = export_comparison(records, results)
+    files = [path for record in records for path in export_run(record, said.results_dir)]
+    _, compared = export_comparison(records, said.results_dir)
     for path in [*files, *compared]:
         print(path)
 

@@ -77,6 +77,38 @@ class Scheduler(Section):
         return given
 
 
+class Training(Section):
+    """The budget, the batch, and what is optimised; exactly one of the two budgets is set."""
+
+    budget_minutes: float | None
+    budget_seconds: float | None
+    global_batch_size: int = Field(ge=1)
+    micro_batch_size: int = Field(ge=1)
+    gradient_accumulation_steps: int = Field(ge=1)
+    total_steps: int = Field(ge=1)
+    epochs: int | None = Field(ge=1)
+    mixed_precision: Literal["bf16", "none"]
+    gradient_checkpointing: bool
+    clip_grad_norm: float | None = Field(gt=0)
+    checkpoint_seconds: float = Field(gt=0)
+    optimizer: Optimizer
+    scheduler: Scheduler
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Training:
+        self.budget()
+        if self.micro_batch_size * self.gradient_accumulation_steps != self.global_batch_size:
+            raise ValueError(
+                f"global_batch_size {self.global_batch_size}: it is micro_batch_size {self.micro_batch_size} x "
+                f"gradient_accumulation_steps {self.gradient_accumulation_steps}; change one of the three"
+            )
+        return self
+
+    def budget(self) -> graff.Budget:
+        """Return a fresh clock of this budget."""
+        return graff.Budget(minutes=self.budget_minutes, seconds=self.budget_seconds)
+
+
 def device() -> torch.device:
     """Return the GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -197,6 +229,18 @@ def token_losses(model: PeftModel, batch: Batch) -> tuple[torch.Tensor, torch.Te
     counted = targets != IGNORED
     logits = base.get_output_embeddings()(hidden[:, :-1][counted])
     return cross_entropy(logits.float(), targets[counted], reduction="none"), counted
+
+
+def probe(model: PeftModel, batch: Batch) -> torch.Tensor:
+    """Return the losses of a slice of a batch without dropout: two evaluations differ by the weights alone."""
+    rows = max(1, len(batch.input_ids) // 4)
+    part = Batch(batch.input_ids[:rows], batch.attention_mask[:rows], batch.labels[:rows])
+    model.eval()
+    try:
+        with torch.no_grad():
+            return token_losses(model, part.to(device()))[0]
+    finally:
+        model.train()
 
 
 @torch.inference_mode()

@@ -7,7 +7,7 @@ import itertools
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,16 @@ class Batch:
         return int((self.labels[:, 1:] != IGNORED).sum())
 
 
+@dataclass(frozen=True)
+class Step:
+    """The micro-batches of one optimiser step, the position in the data after them, and whether it is the last one."""
+
+    batches: tuple[Batch, ...]
+    next_epoch: int
+    next_batch: int
+    is_last: bool = False
+
+
 NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?")
 
 
@@ -139,6 +149,13 @@ def extract(text: str) -> str | None:
 def exact_match(prediction: str | None, gold: str) -> bool:
     """Say whether a predicted number is the gold number, both normalised."""
     return prediction is not None and prediction == gold
+
+
+def outcome(problem: Problem, text: str) -> dict[str, Any]:
+    """Return what is kept of the text that answers a problem: its id, the two numbers, and whether they match."""
+    prediction, gold = extract(text), problem.gold
+    correct = exact_match(prediction, gold)
+    return {"question_id": problem.question_id, "correct": correct, "prediction": prediction, "gold": gold}
 
 
 def read_problem(row: dict[str, Any], split: str, index: int, template: str, *, bare: bool = False) -> Problem:
@@ -295,6 +312,40 @@ class TrainStream:
                     "give more rows than dataset.dev_examples, or raise dataset.max_tokens"
                 )
             epoch, skip = epoch + 1, 0
+
+    def steps(self, accumulated: int, *, start: tuple[int, int], epochs: int | None) -> Iterator[Step]:
+        """Yield what each optimiser step takes, one step ahead: only so is it known which is the last.
+
+        Parameters
+        ----------
+        accumulated
+            Micro-batches of a step; the last step may have fewer.
+        start
+            Epoch and index within the epoch of the first micro-batch.
+        epochs
+            After how many epochs the data end; None never ends them.
+        """
+        ahead: Step | None = None
+        for step in self._steps(accumulated, start, epochs):
+            if ahead is not None:
+                yield ahead
+            ahead = step
+        if ahead is not None:
+            yield replace(ahead, is_last=True)
+
+    def _steps(self, accumulated: int, start: tuple[int, int], epochs: int | None) -> Iterator[Step]:
+        pending: list[Batch] = []
+        after = start
+        for epoch, index, batch in self.micro_batches(*start):
+            if epochs is not None and epoch >= epochs:
+                break
+            pending.append(batch)
+            after = (epoch, index + 1)
+            if len(pending) == accumulated:
+                yield Step(tuple(pending), *after)
+                pending = []
+        if pending:
+            yield Step(tuple(pending), *after)
 
     def _epoch(self, epoch: int) -> Iterator[list[Encoded]]:
         order = random.Random(f"{self._seed}-{epoch}")  # noqa: S311 - an order, not a secret

@@ -1,7 +1,7 @@
 import json
 import math
 
-from greenlight.harness.journal import ClockFile, Journal
+from greenlight.harness.journal import ClockFile, Journal, write_rows
 
 
 def test_rows_come_back_in_order_without_the_line_that_a_crash_cut_short(tmp_path):
@@ -25,6 +25,13 @@ def test_a_non_finite_number_is_kept_in_strict_json(tmp_path):
 
     row = json.loads((tmp_path / "history.jsonl").read_text(), parse_constant=refuse)
     assert row == {"step": 0, "a": "NaN", "b": "Infinity", "c": {"d": "-Infinity"}}
+
+
+def test_rows_are_written_as_json_lines_and_replace_what_was_there(tmp_path):
+    path = tmp_path / "outcomes.jsonl"
+    path.write_text("left over")
+    write_rows(path, iter([{"id": "a", "correct": True, "said": None}, {"id": "b", "loss": math.nan}]))
+    assert path.read_text() == '{"id": "a", "correct": true, "said": null}\n{"id": "b", "loss": "NaN"}\n'
 
 
 def test_a_run_without_rows_has_none(tmp_path):

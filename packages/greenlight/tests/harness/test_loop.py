@@ -125,6 +125,19 @@ def test_a_run_whose_budget_is_used_up_takes_no_step(tmp_path):
     assert run(tmp_path, steps) == ("budget", [])
 
 
+def test_a_run_that_was_killed_after_its_last_step_takes_no_other(tmp_path):
+    steps = Steps(FakeBudget(1000.0), last=7)
+    steps.progress.step = 7
+    assert run(tmp_path, steps) == ("enough", [])
+    assert steps.measured == []
+
+
+def test_the_clock_runs_at_the_end_of_a_run_that_was_killed_after_its_last_batch(tmp_path):
+    steps = Steps(FakeBudget(1000.0))
+    assert run(tmp_path, steps, batches=0) == ("epochs", [])
+    assert steps.budget.started
+
+
 def test_an_interrupt_saves_between_two_steps(tmp_path):
     steps, asked = Steps(FakeBudget(1000.0)), threading.Event()
     steps.shown = lambda: (asked.set() if steps.progress.step == 3 else None, {})[1]

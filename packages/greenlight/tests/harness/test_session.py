@@ -3,6 +3,7 @@
 import math
 import signal
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -90,6 +91,25 @@ def test_the_final_run_has_the_best_values_of_a_search_that_never_saw_the_test_s
     assert len(usable) == 4
     assert summary["rate"] == final.config.rate == min(usable)
     assert (tmp_path / "a" / "search.db").exists()
+
+
+def test_the_log_tells_the_objective_of_a_trial_as_the_experiment_says(experiment, tmp_path, caplog):
+    caplog.set_level("INFO", "greenlight.harness.session")
+    searched = config(tmp_path)
+    searched = searched.model_copy(update={"optuna": searched.optuna.model_copy(update={"n_trials": 1})})
+    conduct(replace(experiment, told="dev {:.1f}!"), searched.model_copy(update={"mode": "full"}))
+    rate = Job.made[0].config.rate
+    told = [record.getMessage() for record in caplog.records if "search trial" in record.getMessage()]
+    assert told == [f"search trial 0: {{'rate': {rate}}}", f"search trial 0: dev {rate**2:.1f}!"]
+
+
+def test_a_search_that_cannot_go_on_leaves_the_configuration_open(experiment, tmp_path):
+    narrow = {"rate": {"type": "uniform", "low": 0.95, "high": 1.0}}
+    optuna = {"n_trials": 2, "direction": "minimize", "search_space": narrow}
+    with pytest.raises(GreenlightError, match=r"only 0 with a finite value; narrow optuna\.search_space"):
+        conduct(experiment, config(tmp_path, mode="full", optuna=optuna))
+    narrow["rate"] |= {"low": 0.1, "high": 0.2}
+    assert conduct(experiment, config(tmp_path, mode="full", optuna=optuna)) is not None
 
 
 def test_a_finished_run_is_not_trained_again(experiment, tmp_path):

@@ -171,3 +171,53 @@ def test_best_parameters_are_the_names_of_the_search_space():
     """
     assert missing(flow(body)) == set()
     assert missing(flow(body.replace("name in cfg.training", "name in cfg.model"))) == {"planner"}
+
+
+SESSION = """
+from greenlight.harness.compose import validated
+from greenlight.harness.loop import train_until_spent
+from greenlight.harness.sections import Section
+from greenlight.harness.session import Experiment, RunSection, conduct
+
+
+class Model(Section):
+    name: str
+    size: int
+
+
+class RunConfig(RunSection):
+    model: Model
+    training: dict
+
+
+class Job:
+    def __init__(self, config, folder, test):
+        self.config = config
+        build(config.model)
+
+    def prepare(self):
+        return None
+
+    def train(self, tracker):
+        return train_until_spent(self, [], None, None, log=tracker.log, interrupted=None)
+
+    def step(self, batch):
+        return {"loss": 2 * self.config.training.lr}
+
+
+def build(model):
+    return [0] * model.KEY
+
+
+def train(cfg):
+    conduct(Experiment(RunConfig, {}, job=Job, objective=None), validated(cfg, RunConfig))
+"""
+
+
+def test_a_session_makes_the_job_with_the_configuration_and_the_loop_takes_its_steps():
+    found = flow("lib.train(cfg)", SESSION.replace("KEY", "size"))
+    assert missing(found) == set()
+    read = {path for path in found.leaves if found.is_read(path)}
+    assert {("model", "size"), ("training", "lr"), ("run_id",), ("wandb", "mode"), ("optuna", "n_trials")} <= read
+    assert not read & {("model", "name"), ("training", "steps")}
+    assert missing(flow("lib.train(cfg)", SESSION.replace("KEY", "width"))) == {"model.width"}

@@ -11,7 +11,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,11 @@ def strict(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: strict(item) for key, item in value.items()}
     return value
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as JSON lines, such as the outcome of every test question."""
+    path.write_text("".join(json.dumps(strict(row), allow_nan=False) + "\n" for row in rows), encoding="utf-8")
 
 
 class Journal:

@@ -105,7 +105,9 @@ class Progress:
 class Loop(Protocol[TakenT]):
     """What an experiment says about its training; :func:`train_until_spent` does the rest."""
 
-    progress: Progress
+    @property
+    def progress(self) -> Progress:
+        """What was done."""
 
     def step(self, batch: TakenT) -> Row:
         """Take one optimiser step, count it in the progress, and return what is logged of it."""
@@ -207,6 +209,9 @@ def train_until_spent(
         if budget.spent:
             # A run that was killed at the end of its budget comes back to no time at all.
             return "budget"
+        if (why_none := loop.ended()) is not None:
+            # Nor does one that was killed after its last step take another.
+            return why_none
         if interrupted.is_set():
             loop.save()
             raise KeyboardInterrupt
@@ -226,4 +231,6 @@ def train_until_spent(
             with budget.aside():
                 loop.save()
             saved_at = time.monotonic()
+    # A run that was killed after its last batch gets none: what it measures now counts all the same.
+    budget.start()
     return "epochs"

@@ -54,15 +54,24 @@ def value_at(curve: Sequence[Sequence[float]], elapsed_s: float, budget_s: float
     return (before[-1], None) if before else (None, f"nothing was measured in the first {elapsed_s:g} s")
 
 
+def joules_of_run(joules: float | None, why_none: str | None, *, resumed: int) -> tuple[float | None, str | None]:
+    """Return what a meter read of a run, or None and the reason: a resumed run has more than one process.
+
+    >>> joules_of_run(12.5, None, resumed=1)
+    (None, 'the run was interrupted 1 time(s); a meter reads one process')
+    """
+    if resumed:
+        return None, f"the run was interrupted {resumed} time(s); a meter reads one process"
+    return joules, why_none
+
+
 def energy_used(joules: float | None, why_none: str | None, *, resumed: int) -> dict[str, float | str | None]:
     """Return the summary's energy: what a meter read, or null with the reason; a resumed run has none.
 
     >>> energy_used(12.5, None, resumed=0)
     {'energy_j': 12.5, 'energy_j_missing': None}
     """
-    if resumed:
-        reason = f"the run was interrupted {resumed} time(s); a meter reads one process"
-        return {"energy_j": None, "energy_j_missing": reason}
+    joules, why_none = joules_of_run(joules, why_none, resumed=resumed)
     return {"energy_j": joules, "energy_j_missing": why_none}
 
 

@@ -45,8 +45,11 @@ ConfigT = TypeVar("ConfigT", bound=RunSection)
 class Job(Protocol):
     """One training under one budget."""
 
-    progress: Progress
     interrupted: threading.Event
+
+    @property
+    def progress(self) -> Progress:
+        """What was done."""
 
     @property
     def budget(self) -> Clock:
@@ -59,7 +62,10 @@ class Job(Protocol):
         """Train, logging a row a step; return what ended it. KeyboardInterrupt where `interrupted` was set."""
 
     def finish(self, stop_reason: str) -> dict[str, Any]:
-        """Measure what the budget bought; return the summary."""
+        """Measure what the budget bought, write the files that are saved with the run, and return the summary.
+
+        What is no part of the budget, such as another data set, is measured here after the clock was read.
+        """
 
 
 @dataclass(frozen=True)
@@ -78,9 +84,11 @@ class Experiment(Generic[ConfigT]):
     objective
         What a search optimises, from the summary of a job without the reported split.
     saved
-        Files of the run's folder that are saved with the tracked run.
+        Files of the run's folder that are saved with the tracked run; `Job.finish` writes them.
     mendable
         Exceptions besides `GreenlightError` that a user can mend: a run that had not begun is forgotten after one.
+    told
+        How the log tells the objective of a search's trial, as a format of one number.
     """
 
     schema: type[ConfigT]
@@ -89,6 +97,7 @@ class Experiment(Generic[ConfigT]):
     objective: Callable[[ConfigT, Mapping[str, Any]], float]
     saved: tuple[str, ...] = ()
     mendable: tuple[type[Exception], ...] = ()
+    told: str = "objective {:.5g}"
 
 
 def conduct(experiment: Experiment[ConfigT], config: ConfigT) -> dict[str, Any] | None:
@@ -124,26 +133,27 @@ def _conduct(experiment: Experiment[ConfigT], config: ConfigT, folder: RunFolder
     if folder.finished:
         log.info("%s is finished already; choose another results_dir to train it again", folder.path)
         return None
-    best = search(
-        config.optuna,
-        experiment.searchable,
-        lambda values, number: _objective(experiment, config, values, number),
-        storage=folder.path / "search.db",
-        study=fingerprint(recorded),
-        seed=config.seed,
-    )
-    if best is not None:
-        config = validated_values(with_values(config.model_dump(), best.values), experiment.schema)
-    resumed_step = (checkpoint.latest_step(folder.path) or 0) if resuming else None
     mendable: tuple[type[Exception], ...] = (GreenlightError, *experiment.mendable)
-    logged = config.model_dump(mode="json") | {"search": None if best is None else asdict(best)}
     try:
-        job = experiment.job(config, folder.path, True)
+        best = search(
+            config.optuna,
+            experiment.searchable,
+            lambda values, number: _objective(experiment, config, values, number),
+            storage=folder.path / "search.db",
+            study=fingerprint(recorded),
+            seed=config.seed,
+        )
+        final = config
+        if best is not None:
+            final = validated_values(with_values(config.model_dump(), best.values), experiment.schema)
+        resumed_step = (checkpoint.latest_step(folder.path) or 0) if resuming else None
+        logged = final.model_dump(mode="json") | {"search": None if best is None else asdict(best)}
+        job = experiment.job(final, folder.path, True)
         first_row = job.prepare()
-        tracker = TrackedRun(config.wandb, config.run_id, logged, folder.path, resumed_step=resumed_step)
+        tracker = TrackedRun(final.wandb, final.run_id, logged, folder.path, resumed_step=resumed_step)
     except mendable:
         if not resuming:
-            # Nothing was trained: the next attempt may have another configuration.
+            # The run itself did not begin: the next attempt may have another configuration.
             folder.forget()
             checkpoint.discard(folder.path)
         raise
@@ -179,5 +189,5 @@ def _objective(experiment: Experiment[ConfigT], config: ConfigT, values: dict[st
         found = float(experiment.objective(config, job.finish(job.train(Untracked()))))
     if not math.isfinite(found):
         raise FloatingPointError(f"trial {number}: the objective is {found}")
-    log.info("search trial %d: objective %.5g", number, found)
+    log.info("search trial %d: %s", number, experiment.told.format(found))
     return found

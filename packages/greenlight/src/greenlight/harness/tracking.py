@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +119,6 @@ class TrackedRun:
         """Set summary values; None stays None, and is explained by a value ``<key>_missing``."""
         for key, value in values.items():
             self._run.summary[key] = strict(value)
-
-    def save_rows(self, path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write rows as JSON lines and save the file with the run."""
-        path.write_text("".join(json.dumps(strict(row), allow_nan=False) + "\n" for row in rows), encoding="utf-8")
-        self.save_file(path)
 
     def save_file(self, path: Path) -> None:
         """Save a file with the run, under its own name; it is copied now, and later changes of it are not seen."""

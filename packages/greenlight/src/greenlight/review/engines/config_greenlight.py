@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+from abc import abstractmethod
+from collections.abc import Mapping
 
 from greenlight.review.engines.config_events import Access
 from greenlight.review.engines.config_libraries import LibraryCalls
-from greenlight.review.engines.config_values import Cls, Env, Fn, Ref, Seq, Value
+from greenlight.review.engines.config_values import Cls, Env, Fn, Obj, Ref, Seq, Value
 from greenlight.review.module import Module
 
 _CLOSED = ("greenlight.harness.sections.Section", "pydantic.BaseModel")
+# The arguments of `greenlight.harness.session.Experiment` in their order, and what a session reads of a configuration.
+_SAID_OF_RUNS = ("schema", "searchable", "job", "objective", "saved", "mendable", "told")
+_READ_BY_A_SESSION = ("run_id", "method", "mode", "results_dir", "seed", "optuna", "wandb")
 _PYDANTIC = frozenset({"copy", "dict", "json", "construct", "schema", "validate", "fields"})
 
 
@@ -43,6 +48,53 @@ class GreenlightCalls(LibraryCalls):
                         self.leak(owner)
         self.active, owner.root.struct = entered, struct
         return None
+
+    def _experiment(self, node: ast.Call, env: Env) -> Value:
+        """Return what is said of an experiment's runs, by the name of the argument."""
+        args, kwargs = self._arguments(node, env)
+        told = dict(zip(_SAID_OF_RUNS, args, strict=False)) | kwargs
+        return Seq(tuple(told.values()), tuple(told))
+
+    def _conduct(self, node: ast.Call, env: Env) -> Value:
+        """Follow the job that a session makes of a configuration; what a session itself reads is read."""
+        args, kwargs = self._arguments(node, env)
+        experiment = args[0] if args else kwargs.get("experiment")
+        config = args[1] if len(args) > 1 else kwargs.get("config")
+        told: dict[object, Value] = {}
+        if isinstance(experiment, Seq) and experiment.keys is not None:
+            told = dict(zip(experiment.keys, experiment.items, strict=True))
+        job = told.get("job")
+        if not isinstance(config, Ref) or not isinstance(job, Fn | Cls):
+            self.leak(experiment)
+            self.leak(config)
+            return None
+        for name in _READ_BY_A_SESSION:
+            self.escape(Ref(config.root, (*config.path, name)))
+        made = self.own(job, (config, None, self.constant(True)), {})
+        for name in ("prepare", "train", "finish"):
+            self._stage(made, name)
+        self.leak(told.get("objective"))
+        return None
+
+    def _train_until_spent(self, node: ast.Call, env: Env) -> Value:
+        """Follow what a training loop does in a step and between steps."""
+        args, kwargs = self._arguments(node, env)
+        for name in ("step", "ended", "dev_takes_s", "measure_dev", "shown", "save"):
+            self._stage(args[0] if args else kwargs.get("loop"), name)
+        for value in (*args[1:], *kwargs.values()):
+            self.leak(value)
+        return None
+
+    @abstractmethod
+    def own(self, target: Fn | Cls | Obj, args: tuple[Value, ...], kwargs: Mapping[str, Value]) -> Value:
+        """Call a function, class or object of the experiment."""
+
+    def _stage(self, owner: Value, name: str) -> None:
+        method = self.method(owner, name) if isinstance(owner, Obj) else None
+        if isinstance(method, Fn):
+            self.invoke(method, (None,) if name in ("train", "finish", "step") else (), {})
+        else:
+            self.leak(owner)
 
     def _validated(self, node: ast.Call, env: Env) -> Value:
         """Return a configuration as an instance of a class of the experiment."""
