@@ -18,10 +18,11 @@ from benchmarks.chipseq import datasets, methods, scoring
 from benchmarks.chipseq.datasets import Case
 from benchmarks.chipseq.experiment import FOLDER
 from benchmarks.chipseq.methods import Recipe
-from technoise import glm, mixture, negative_binomial, simulator
+from technoise import glm, mixture, negative_binomial, network, simulator
 
+_PARTS = (datasets, methods, scoring, glm, mixture, negative_binomial, network, simulator)
 _CODE = (
-    *(Path(str(part.__file__)) for part in (datasets, methods, scoring, glm, mixture, negative_binomial, simulator)),
+    *(Path(str(part.__file__)) for part in _PARTS),
     *(FOLDER / "src" / name for name in ("model.py", "preprocess.py")),
     FOLDER / "config" / "config.yaml",
 )

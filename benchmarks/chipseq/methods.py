@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.chipseq.experiment import module
 from technoise.glm import maximum_likelihood_size
 from technoise.losses import nll
-from technoise.mixture import Signal
+from technoise.mixture import Signal, bin_log_prob
 
 Values = NDArray[np.float64]
 
@@ -98,10 +98,11 @@ def _network(method: str, data: Any, seed: int, recipe: Recipe, started: float) 
     development = torch.from_numpy(data.rows["dev"])
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
-        if hasattr(network, "log_prob"):
-            value: torch.Tensor = -network.log_prob(counts[rows], covariates[rows], offsets).mean() / counts.shape[1]
-            return value
-        return nll(counts[rows], *network(covariates[rows], offsets))
+        log_mean, log_size = network(covariates[rows], offsets)
+        signal: Signal | None = network.signal(len(rows))
+        if signal is None:
+            return nll(counts[rows], log_mean, log_size)
+        return -bin_log_prob(counts[rows], log_mean, log_size, signal).mean() / counts.shape[1]
 
     adamw = torch.optim.AdamW(network.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
     best, weights, best_step = math.inf, network.state_dict(), 0
@@ -123,7 +124,7 @@ def _network(method: str, data: Any, seed: int, recipe: Recipe, started: float) 
     cpu_s = time.process_time() - started
     found = model.predict(network, data, np.arange(data.table.n_bins))
     with torch.no_grad():
-        signal = network.signal(data.table.n_bins) if hasattr(network, "signal") else None
+        signal = network.signal(data.table.n_bins)
     return Fit(found.mean, found.size, signal, cpu_s, best_step)
 
 

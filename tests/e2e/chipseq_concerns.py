@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp, roots_hermitenorm
 from scipy.stats import nbinom, spearmanr
 
 from technoise.covariates import Covariates
@@ -23,6 +25,22 @@ from tests.e2e.playing import Played
 COMPONENTS = ("nll", "residual_mse", "replicate_info_nce", "negative_pearson", "pit_difference")
 LEFT = ("best", "model", "predictions.npz")
 LEARNED_NATS = 0.05  # per bin; what the covariates tell is worth twice that here
+# The mixture's log odds of signal, log median and log standard deviation of its excess, untrained, and their pace.
+SIGNAL_START, SIGNAL_PACE = np.array([math.log(0.05 / 0.95), math.log(4.0), math.log(0.7)]), 10.0
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Signal that all replicates of a bin share: its probability, the folds that it can have, and their weights."""
+
+    probability: float
+    folds: np.ndarray
+    weights: np.ndarray
+
+    @property
+    def lift(self) -> float:
+        """How many times the technical mean is expected."""
+        return float(1 + self.probability * (self.weights @ (self.folds - 1)))
 
 
 @lru_cache
@@ -45,9 +63,32 @@ def rows_of(played: Played, split: str) -> np.ndarray:
     return np.isin(table(played).bins.chromosome, played.option(f"dataset.split.{split}"))
 
 
-def nll(counts: np.ndarray, mean: np.ndarray, size: np.ndarray) -> float:
-    """Return the mean negative log-likelihood in nats, by scipy."""
-    return float(-nbinom.logpmf(counts, size, size / (size + mean)).mean())
+def nll(counts: np.ndarray, mean: np.ndarray, size: np.ndarray, signal: Shared | None = None) -> float:
+    """Return the negative log-likelihood of bins in nats over the number of replicates, by scipy, fold by fold."""
+
+    def of_bins(fold: float) -> np.ndarray:
+        return np.asarray(nbinom.logpmf(counts, size, size / (size + fold * mean)).sum(axis=1))
+
+    if signal is None:
+        return float(-of_bins(1.0).mean() / counts.shape[1])
+    shares = [1 - signal.probability, *signal.probability * signal.weights]
+    terms = [math.log(share) + of_bins(fold) for share, fold in zip(shares, [1.0, *signal.folds], strict=True)]
+    return float(-logsumexp(terms, axis=0).mean() / counts.shape[1])
+
+
+def shared_signal(moved: np.ndarray) -> Shared:
+    """Return the mixture's signal from its three weights: an excess over 1 that is log-normal, at seven nodes."""
+    log_odds, log_median, log_sd = SIGNAL_START + SIGNAL_PACE * moved
+    nodes, weights = roots_hermitenorm(7)
+    return Shared(
+        1 / (1 + math.exp(-log_odds)), 1 + np.exp(log_median + math.exp(log_sd) * nodes), weights / weights.sum()
+    )
+
+
+def signal_of(played: Played) -> Shared | None:
+    """Return the signal that the kept weights say; None for a network that is no mixture."""
+    moved = kept(played)[0].get("moved")
+    return None if moved is None else shared_signal(moved)
 
 
 def predicted(played: Played) -> Predictions:
@@ -64,20 +105,23 @@ def initialisation(played: Played) -> None:
     assert start["step"] == 0
     counts, training, dev = table(played).treatment, rows_of(played, "train"), rows_of(played, "dev")
     depth = counts[training].mean(axis=0)
-    expected_reads = dev.sum() * depth.sum()
+    signal = None if signal_of(played) is None else shared_signal(np.zeros(3))
+    expected_reads = dev.sum() * depth.sum() * (1.0 if signal is None else signal.lift)
     assert math.isclose(start["dev_reads_per_expected"], counts[dev].sum() / expected_reads, rel_tol=1e-5)
     fitted = minimize_scalar(lambda log_size: nll(counts[training], depth, np.exp(log_size)), bounds=(-5, 5))
-    assert math.isclose(start["dev_nll"], nll(counts[dev], depth, np.exp(fitted.x)), rel_tol=1e-5)
+    assert math.isclose(start["dev_nll"], nll(counts[dev], depth, np.exp(fitted.x), signal), rel_tol=1e-5)
     assert played.main.summary["parameters"] == sum(weight.size for weight in kept(played)[0].values())
     first = kept(played)[0]["size.network.0.weight"]
     assert first.shape[0] == played.option("model.hidden")[0]
 
 
 def training(played: Played) -> None:
-    """The steps teach the network what the covariates tell of the counts; every bin is seen once an epoch."""
+    """The steps teach the network what the covariates tell, every part of it; every bin is seen once an epoch."""
     concerns.steps(played)
     measured = [row["dev_nll"] for row in played.main.evaluations]
     assert min(measured) < measured[0] - LEARNED_NATS, f"from {measured[0]:.3f} to {min(measured):.3f}: nothing learned"
+    for name, weight in kept(played)[0].items():
+        assert np.abs(weight).max() > 0, f"{name} is zero, where it started"
     n_bins = int(rows_of(played, "train").sum())
     n_batches = round(n_bins / played.option("training.batch_bins"))
     sizes = [len(part) for part in np.array_split(np.empty(n_bins), n_batches)]
@@ -114,7 +158,7 @@ def checkpoint_reloads(played: Played) -> None:
     (logged,) = (row["dev_nll"] for row in played.main.rows if row["step"] == step)
     mean, size = network(played)
     dev = rows_of(played, "dev")
-    found = nll(table(played).treatment[dev], mean[dev], size[dev])
+    found = nll(table(played).treatment[dev], mean[dev], size[dev], signal_of(played))
     assert math.isclose(found, logged, rel_tol=1e-5), f"{found} instead of {logged}"
     said = predicted(played)
     np.testing.assert_allclose(said.mean, mean, rtol=1e-4)
@@ -139,16 +183,21 @@ def validation_metrics(played: Played) -> None:
     assert said.bins == drawn.bins, "bins were lost"
     np.testing.assert_array_equal(said.counts, drawn.treatment)
     np.testing.assert_array_equal(said.control, drawn.control)
+    assert (said.signal is None) == (signal_of(played) is None)
     assert (said.counts == 0).any(), "this genome has bins without reads"
     steps = [row["dev_nll"] for row in played.main.evaluations]
     assert summary["best_dev_nll"] == min(steps)
     assert summary["final_dev_nll"] == steps[-1]
     (dev_row,) = (row for row in played.main.rows if row["step"] == summary["weights_step"])
+    signal = signal_of(played)
     for split, measured in (("dev", dev_row), ("test", summary)):
         chosen = rows_of(played, split)
         counts, mean, size = said.counts[chosen], said.mean[chosen], said.size[chosen]
-        assert math.isclose(measured[f"{split}_nll"], nll(counts, mean, size), rel_tol=1e-6), split
-        assert math.isclose(measured[f"{split}_reads_per_expected"], counts.sum() / mean.sum(), rel_tol=1e-6), split
+        assert math.isclose(measured[f"{split}_nll"], nll(counts, mean, size, signal), rel_tol=1e-6), split
+        each = [nll(*(values[:, [k]] for values in (counts, mean, size)), signal) for k in range(counts.shape[1])]
+        assert math.isclose(measured[f"{split}_nll_each"], np.mean(each), rel_tol=1e-6), split
+        reads = mean.sum() * (1.0 if signal is None else signal.lift)
+        assert math.isclose(measured[f"{split}_reads_per_expected"], counts.sum() / reads, rel_tol=1e-6), split
         assert math.isclose(measured[f"{split}_count_spearman"], spearmanr(*counts.T).statistic, rel_tol=1e-6), split
         assert summary[f"{split}_bins"] == chosen.sum()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from tests.e2e.small_runs import CHIPSEQ, CHIPSEQ_R_P, GSM8K, SmallRun
+from tests.e2e.small_runs import CHIPSEQ, CHIPSEQ_MIXTURE, CHIPSEQ_R_P, GSM8K, SmallRun
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,10 @@ def _with(small: SmallRun, **said: object) -> SmallRun:
 # the mutants.
 SHORT = _with(CHIPSEQ, training__total_steps=20)
 SHORT_R_P = _with(CHIPSEQ_R_P, training__total_steps=10)
+SHORT_MIXTURE = _with(CHIPSEQ_MIXTURE, training__total_steps=10)
 SHORT_GSM8K = _with(GSM8K, training__total_steps=4, evaluation__test_examples=4, evaluation__max_new_tokens=16)
 INTERRUPTED_GSM8K = _with(GSM8K, evaluation__test_examples=2, evaluation__max_new_tokens=2)
-SHORTENED = (SHORT, SHORT_R_P, SHORT_GSM8K)
+SHORTENED = (SHORT, SHORT_R_P, SHORT_MIXTURE, SHORT_GSM8K)
 
 FIXED_RATE = [
     ("    options: dict[str, Any] = dict(scheduler.model_extra or {})\n", "    options: dict[str, Any] = {}\n"),
@@ -116,9 +117,30 @@ CHIPSEQ_MUTANTS = [
     Mutant(
         "p is inverted",
         "model.py",
-        [("_with_depth(log_size + self.logit(covariates),", "_with_depth(log_size - self.logit(covariates),")],
+        [("with_depth(log_size + self.logit(covariates),", "with_depth(log_size - self.logit(covariates),")],
         "initialisation",
         SHORT_R_P,
+    ),
+    Mutant(
+        "the mixture is trained without its signal",
+        "train.py",
+        [("log_mean, log_size, self.model.signal(len(rows))))", "log_mean, log_size))")],
+        "training",
+        CHIPSEQ_MIXTURE,
+    ),
+    Mutant(
+        "the mixture is measured without its signal",
+        "model.py",
+        [("np.concatenate(sizes) if sizes else None, part)", "np.concatenate(sizes) if sizes else None)")],
+        "initialisation",
+        SHORT_MIXTURE,
+    ),
+    Mutant(
+        "the predictions of the mixture are kept without its signal",
+        "train.py",
+        [("everywhere.mean, everywhere.size, everywhere.signal, only", "everywhere.mean, everywhere.size, only")],
+        "validation_metrics",
+        SHORT_MIXTURE,
     ),
     Mutant(
         "the rate of the command line is ignored",

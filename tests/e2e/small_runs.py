@@ -75,6 +75,7 @@ CHIPSEQ_TRAINING = GENOME | {
 }
 CHIPSEQ = SmallRun("chipseq", "proposed-iter1-technb-mu-r-simulator", CHIPSEQ_TRAINING)
 CHIPSEQ_R_P = SmallRun("chipseq", "comparative-1-iter1-technb-r-p-simulator", CHIPSEQ_TRAINING)
+CHIPSEQ_MIXTURE = SmallRun("chipseq", "comparative-7-iter1-technb-mixture-simulator", CHIPSEQ_TRAINING)
 CHIPSEQ_GLM = SmallRun("chipseq", "comparative-3-iter1-nb-glm-simulator", GENOME | {"training.budget_seconds": 120})
 CHIPSEQ_ON_TIME = SmallRun(
     "chipseq",
@@ -86,6 +87,8 @@ CHIPSEQ_ON_TIME = SmallRun(
         "evaluation.interval_steps": 50,
     },
 )
+# So few held-out bins that a measurement takes as long as its overhead, and the other bins next to nothing.
+CHIPSEQ_FEW_BINS = SmallRun("chipseq", CHIPSEQ_MIXTURE.run_id, {**CHIPSEQ_ON_TIME.said, "evaluation.max_bins": 40})
 
 GSM8K_TRAINING = {
     "seed": 7,

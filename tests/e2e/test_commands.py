@@ -2,12 +2,13 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import wandb
 
 from tests.e2e.conftest import TRUNCATED
-from tests.e2e.small_runs import CHIPSEQ, EXPERIMENTS, GSM8K
+from tests.e2e.small_runs import CHIPSEQ, CHIPSEQ_MIXTURE, EXPERIMENTS, GSM8K
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -91,6 +92,34 @@ def test_a_trial_tracks_nothing_and_leaves_nothing(stage, tmp_path, experiment):
     assert {path.name for path in (tmp_path / run_id).iterdir()} == {".lock"}
     api = wandb.Api(overrides={"base_url": stage.exports["WANDB_BASE_URL"]}, api_key=stage.exports["WANDB_API_KEY"])
     assert f"trial-{experiment}" not in {project.name for project in api.projects("greenlight")}
+
+
+def test_counts_are_kept_until_the_code_that_counts_changes(stage, tmp_path):
+    code = stage.copied("chipseq", "counted")
+    words = (f"run={CHIPSEQ.run_id}", f"results_dir={tmp_path}", "mode=trial")
+    counted = []
+    for index, changed in enumerate((False, False, True)):
+        if changed:
+            with (code / "src" / "preprocess.py").open("a") as file:
+                file.write("\n# Another way to count.\n")
+        ended = stage.start(code, f"counted-{index}", *words).wait()
+        assert ended.returncode == 0, ended.output
+        counted.append("counting: simulator" in ended.output)
+    assert counted == [True, False, True]
+
+
+@pytest.mark.parametrize("small", [CHIPSEQ, CHIPSEQ_MIXTURE], ids=lambda small: small.run_id)
+def test_a_network_that_diverges_names_the_remedy_once_and_reports_its_best_weights(stage, small):
+    said = {"training.optimizer.lr_init": 900, "training.clip_grad_norm": None, "training.total_steps": 12}
+    diverging = replace(small, said={**small.said, **said, "training.early_stopping.patience": None})
+    name = f"diverging-{small.run_id}"
+    run = stage.play(diverging, name, stage.copied("chipseq", name))
+    assert (stage.folder / name / "log").read_text().count("lower training.optimizer.lr_init") == 1
+    assert run.summary["stop_reason"] == "total_steps"
+    assert run.rows[-1]["step_skipped"] == 1
+    best = min((row for row in run.evaluations if isinstance(row.get("dev_nll"), float)), key=lambda r: r["dev_nll"])
+    assert (run.summary["best_dev_nll"], run.summary["weights_step"]) == (best["dev_nll"], best["step"])
+    assert 0 < run.summary["test_nll"] < 10
 
 
 ABSENT = [

@@ -13,7 +13,7 @@ from tests.processes import ROOT, environment
 
 pytestmark = pytest.mark.timeout(300)
 
-NUMBER_OF_RUNS = {"gsm8k": 42, "chipseq": 15}
+NUMBER_OF_RUNS = {"gsm8k": 42, "chipseq": 17}
 
 # Composes every run file in both modes; a mistake on top of each is written out as the error that it must be.
 COMPOSE = """
@@ -166,6 +166,6 @@ def test_every_run_of_chipseq_is_trained_or_fitted_and_measured(shipped):
     if experiment != "chipseq":
         pytest.skip("a model of gsm8k comes from a hub; its trial is among the tests of the commands")
     for run, entry in runs.items():
-        networks = ("technb_mu_r", "technb_r_p", "tech_poisson")
+        networks = ("technb_mu_r", "technb_r_p", "tech_poisson", "technb_mixture")
         assert entry["summary"]["steps"] == (2 if entry["trial"]["model"]["type"] in networks else 0), run
         assert 0 < entry["summary"]["test_nll"] < 10, run

@@ -21,26 +21,26 @@ from typing import Any
 import numpy as np
 import wandb
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
 from greenlight.compare.aggregate import Aggregate, Direction, aggregate, run_metrics, write_json
 from greenlight.compare.columns import Columns
+from greenlight.compare.command import parse
 from greenlight.compare.figures.canvas import Drawn, joined, styled
 from greenlight.compare.figures.over_time import learning_rate_over_time, loss_over_time, score_over_time
 from greenlight.compare.figures.per_run import draw_run
 from greenlight.compare.figures.scores import bar_chart, box_plot
 from greenlight.compare.findings import ALPHA, CONFIDENCE, Finding, holm, not_applicable, number
 from greenlight.compare.json_files import write_bytes
-from greenlight.compare.records import RunRecord, check_comparable, method_of, parse_run_ids, short_names
+from greenlight.compare.records import RunRecord, check_comparable, method_of, short_names
 from greenlight.compare.runs import connect, read_runs
 from greenlight.compare.significance import compare_runs
 from greenlight.errors import GreenlightError
-from technoise import TechnoiseError, calibration_table, randomised_pit
+from technoise import TechnoiseError, calibration_table
 from technoise.qc.blocks import BlockDifference, block_difference
 from technoise.qc.differences import draw_differences
-from technoise.qc.metrics import log_likelihoods
+from technoise.qc.metrics import log_likelihoods, pit_of
 from technoise.qc.page import draw_page
 from technoise.qc.predictions import Predictions
 from technoise.qc.run_tracks import write_tracks
@@ -62,10 +62,10 @@ COLUMNS = Columns(
 TEST_OVER_BLOCKS = "sign-flip test over blocks"
 SCOPE = (
     "Tests over blocks say whether these trained models differ on bins like the held-out ones, whole blocks of the "
-    "genome being the observations; they say nothing about another training run with another seed."
+    "genome being the observations; they say nothing about another training run with another seed. The loss of a bin "
+    "is the negative log-likelihood of all its replicates together, over their number: for models whose replicates are "
+    "independent the mean over them, for a mixture that of their joint distribution."
 )
-REQUIRED = ("results_dir", "run_ids")
-ARGUMENTS = (*REQUIRED, "wandb.entity", "wandb.project")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,29 +90,6 @@ class Pair:
     second: str
     difference: BlockDifference | None
     test: Finding
-
-
-def parse(arguments: Sequence[str]) -> dict[str, str]:
-    """Return the arguments ``key=value`` with the defaults of config/config.yaml.
-
-    Raises
-    ------
-    GreenlightError
-        If an argument is unknown, repeated, without a value, or missing.
-    """
-    place = OmegaConf.load(CONFIG).wandb
-    given: dict[str, str] = {}
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if key not in ARGUMENTS or not equals or not value or key in given:
-            raise GreenlightError(
-                f"argument {argument!r}: give {', '.join(ARGUMENTS)}, each at most once, as key=value"
-            )
-        given[key] = value
-    for key in REQUIRED:
-        if key not in given:
-            raise GreenlightError(f'{key} is missing: say results_dir=<path> run_ids=\'["run-1", "run-2"]\'')
-    return {"wandb.entity": place.entity, "wandb.project": place.project, **given}
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------
@@ -153,7 +130,7 @@ def _predictions(api: wandb.Api, path: str) -> Predictions:
 
 def _result(record: RunRecord, predictions: Predictions) -> Result:
     test = predictions.subset(predictions.test)
-    losses = -log_likelihoods(test.counts, test.mean, test.size)
+    losses = -log_likelihoods(test.counts, test.mean, test.size, test.signal)
     reported = record.summary.get(COLUMNS.primary)
     if not isinstance(reported, int | float) or not math.isclose(reported, float(losses.mean()), rel_tol=1e-9):
         raise GreenlightError(
@@ -180,9 +157,9 @@ def export_run(result: Result, results: Path) -> list[Path]:
         replicates=test.replicates,
         title=f"{result.run_id}: {len(test.bins):,} held-out bins",
         seed=seed,
+        signal=test.signal,
     )
-    size = None if test.size is None else test.size.ravel()
-    pit = randomised_pit(test.counts.ravel(), test.mean.ravel(), size, np.random.default_rng(seed))
+    pit = pit_of(test.counts, test.mean, test.size, test.signal, seed)
     metrics = write_json(
         folder / "metrics.json",
         run_metrics(record, COLUMNS)
@@ -251,8 +228,9 @@ def table_rows(results: Sequence[Result], totals: Aggregate, pairs: Sequence[Pai
         found = against(pairs, run_id, reference) if reference is not None and run_id != reference else None
         difference, test = found if found is not None else (None, None)
         row = {"run": run_id, "method": method_of(result.record), "model": result.record.config["model"]["type"]}
-        for name in ("test_nll", "test_deviance", "test_pit_ks", "test_coverage_95", "test_residual_spearman", "steps"):
-            row[name] = totals.metrics.get(name, {}).get(run_id)
+        for name in ("nll", "nll_each", "deviance", "pit_ks", "coverage_95", "residual_spearman"):
+            row[f"test_{name}"] = totals.metrics.get(f"test_{name}", {}).get(run_id)
+        row["steps"] = totals.metrics.get("steps", {}).get(run_id)
         rows.append(
             row
             | {
@@ -277,24 +255,14 @@ def _cells(row: dict[str, Any], name: str) -> list[str]:
         difference, p_value = "best baseline", ""
     metrics = (
         ("test_nll", ".4f"),
+        ("test_nll_each", ".4f"),
         ("test_pit_ks", ".3f"),
         ("test_coverage_95", ".3f"),
-        ("test_residual_spearman", ".3f"),
     )
     return [name, row["model"], *(shown(*metric) for metric in metrics), shown("steps", ",.0f"), difference, p_value]
 
 
-HEADINGS = (
-    "run",
-    "model",
-    "NLL",
-    "PIT KS",
-    "95 % coverage",
-    "residual Spearman",
-    "steps",
-    "NLL minus best baseline",
-    "p",
-)
+HEADINGS = ("run", "model", "NLL", "each alone", "PIT KS", "95 % coverage", "steps", "NLL minus best baseline", "p")
 
 
 def write_table(rows: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
@@ -302,7 +270,9 @@ def write_table(rows: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
     names, ending = short_names([row["run"] for row in rows])
     title = PRIMARY_METRIC.rstrip(".") + (f" (run ids end in {ending})" if ending else "")
     note = (
-        "Less is better. Differences are paired over blocks of held-out bins; p after Holm's correction over all pairs."
+        "Less is better. NLL is that of all replicates of a bin together, over their number; 'each alone' leaves out "
+        "what a mixture's replicates say about each other. Differences of NLL are paired over blocks of held-out bins; "
+        "p after Holm's correction over all pairs."
     )
     console = Console(width=None if sys.stdout.isatty() else max(140, shutil.get_terminal_size().columns))
     table = Table(title=title, title_justify="left", caption=note, caption_justify="left")
@@ -380,11 +350,10 @@ def export_comparison(results: Sequence[Result], place: Path) -> list[Path]:
 
 def main(arguments: Sequence[str]) -> None:
     """Read the runs back, export each, then compare them."""
-    given = parse(arguments)
-    place = Path(given["results_dir"])
-    results = read_results(given["wandb.entity"], given["wandb.project"], parse_run_ids(given["run_ids"]))
-    files = [path for result in results for path in export_run(result, place)]
-    for path in [*files, *export_comparison(results, place)]:
+    said = parse(arguments, CONFIG)
+    results = read_results(said.entity, said.project, said.run_ids)
+    files = [path for result in results for path in export_run(result, said.results_dir)]
+    for path in [*files, *export_comparison(results, said.results_dir)]:
         print(path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -12,15 +11,14 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-from greenlight.errors import GreenlightError  # noqa: E402 - the environment is set before any library reads it
-from greenlight.harness.compose import check_command, check_keys, register_runs, validated  # noqa: E402
+# The environment is set before any library reads it.
+from greenlight.harness.compose import check_command, register_runs, validated  # noqa: E402
+from greenlight.harness.starting import command_line, one_line_errors  # noqa: E402
 
 if __name__ == "__main__":
     # Before the imports below, which take seconds.
-    try:
+    with one_line_errors():
         check_command(sys.argv[1:], register_runs(ROOT / "config" / "runs"))
-    except GreenlightError as error:
-        sys.exit(f"error: {error}")
 
 import hydra  # noqa: E402
 from hydra.utils import to_absolute_path  # noqa: E402
@@ -43,24 +41,12 @@ TRIAL = {
 @hydra.main(version_base="1.3", config_path="../config", config_name="config")
 def main(cfg: DictConfig) -> None:
     """Validate what Hydra composed and train it."""
-    try:
+    with one_line_errors(TechnoiseError):  # Hydra would print a traceback around an error
         configure_mode(cfg, trial=TRIAL)
         cfg.results_dir = to_absolute_path(cfg.results_dir)
         train(validated(cfg, RunConfig))
-    except (GreenlightError, TechnoiseError) as error:
-        # Hydra would print a traceback around it.
-        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
-    for name in ("chipseq", "greenlight", "graff", "technoise"):
-        logging.getLogger(name).setLevel(logging.INFO)
-    try:
-        check_keys(sys.argv[1:], RunConfig)
-    except GreenlightError as error:
-        sys.exit(f"error: {error}")
-    try:
+    with command_line(sys.argv[1:], RunConfig, loggers=("chipseq", "greenlight", "graff", "technoise")):
         main()
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -1,11 +1,10 @@
-"""The models of the technical mean: three networks that are trained step by step, and the baselines that are fitted."""
+"""The models of the technical mean: four networks that are trained step by step, and the baselines that are fitted."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +21,9 @@ from src.preprocess import Data
 from technoise.depth_scaling import fit_depth_scaling
 from technoise.glm import fit_glm, maximum_likelihood_size
 from technoise.local_lambda import fit_local_lambda
-from technoise.mixture import Signal, bin_log_prob, log_normal_excess
+from technoise.mixture import Signal, log_normal_excess
+from technoise.network import Head, Network, Start, per_replicate, with_depth
+from technoise.qc.signal_part import SignalPart
 
 Values = NDArray[np.float64]
 
@@ -32,6 +33,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "technb_mu_r": NETWORK_OPTIONS,
     "technb_r_p": NETWORK_OPTIONS,
     "tech_poisson": NETWORK_OPTIONS,
+    "technb_mixture": NETWORK_OPTIONS,
     "nb_glm": (),
     "intercept_only": (),
     "depth_scaling": ("pseudocount", "overdispersed"),
@@ -43,7 +45,14 @@ class Model(Section):
     """Which model, and its options; those of other models stay null."""
 
     type: Literal[
-        "technb_mu_r", "technb_r_p", "tech_poisson", "nb_glm", "intercept_only", "depth_scaling", "local_lambda"
+        "technb_mu_r",
+        "technb_r_p",
+        "tech_poisson",
+        "technb_mixture",
+        "nb_glm",
+        "intercept_only",
+        "depth_scaling",
+        "local_lambda",
     ]
     hidden: tuple[int, ...] | None
     dropout: float | None = Field(ge=0, lt=1)
@@ -129,50 +138,14 @@ class Training(Section):
         return graff.Budget(minutes=self.budget_minutes, seconds=self.budget_seconds)
 
 
-@dataclass(frozen=True)
-class Start:
-    """Where a network starts: the rate and the size of all training bins together, natural logarithms."""
+class Evaluation(Section):
+    """When and on what a model is measured, and which of its weights are."""
 
-    log_rate: float
-    log_size: float
-
-
-class _Head(nn.Module):
-    """One number per bin from its covariates: a linear map plus a small network, both silent at the start.
-
-    With both last layers at zero an untrained head says its intercept, whatever the covariates: extreme bins cannot
-    overflow at initialisation, and the gradient of both last layers is not zero.
-    """
-
-    def __init__(self, n_inputs: int, hidden: tuple[int, ...], dropout: float, intercept: float) -> None:
-        super().__init__()
-        self.linear = nn.Linear(n_inputs, 1)
-        widths = (n_inputs, *hidden)
-        layers: list[nn.Module] = []
-        for wide, narrow in pairwise(widths):
-            layers += [nn.Linear(wide, narrow), nn.SiLU(), nn.Dropout(dropout)]
-        last = nn.Linear(widths[-1], 1, bias=False)
-        self.network = nn.Sequential(*layers, last)
-        with torch.no_grad():
-            self.linear.weight.zero_()
-            self.linear.bias.fill_(intercept)
-            last.weight.zero_()
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return one number per row, shape (n_bins,)."""
-        value: Tensor = self.linear(inputs) + self.network(inputs)
-        return value.squeeze(-1)
-
-
-class Network(nn.Module):
-    """A network over standardised covariates; `forward` returns log mean and log size, each (n_bins, n_replicates).
-
-    The log size is None for a Poisson.
-    """
-
-    def forward(self, covariates: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return log mean and log size for covariates (n_bins, n_covariates) and log depths (n_replicates,)."""
-        raise NotImplementedError
+    interval_steps: int = Field(ge=1)
+    weights: Literal["best", "last"]
+    max_bins: int | None = Field(ge=2)
+    block_bp: int = Field(ge=1)
+    predicted: Literal["all", "test"]
 
 
 class TechNBMuR(Network):
@@ -181,15 +154,15 @@ class TechNBMuR(Network):
     def __init__(self, n_covariates: int, hidden: tuple[int, ...], dropout: float, start: Start) -> None:
         super().__init__()
         self.start = start
-        self.rate = _Head(n_covariates, hidden, dropout, start.log_rate)
-        self.size = _Head(n_covariates + 1, hidden, dropout, start.log_size)
+        self.rate = Head(n_covariates, hidden, dropout, start.log_rate)
+        self.size = Head(n_covariates + 1, hidden, dropout, start.log_size)
 
     def forward(self, covariates: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return log mean and log size, each (n_bins, n_replicates)."""
         log_rate = self.rate(covariates)
         # Centred where training starts, so that its scale is like that of the covariates.
         log_size = self.size(torch.cat([(log_rate - self.start.log_rate).unsqueeze(1), covariates], dim=1))
-        return _with_depth(log_rate, offsets), _per_replicate(log_size, offsets)
+        return with_depth(log_rate, offsets), per_replicate(log_size, offsets)
 
 
 class TechNBRP(Network):
@@ -201,13 +174,13 @@ class TechNBRP(Network):
 
     def __init__(self, n_covariates: int, hidden: tuple[int, ...], dropout: float, start: Start) -> None:
         super().__init__()
-        self.size = _Head(n_covariates, hidden, dropout, start.log_size)
-        self.logit = _Head(n_covariates, hidden, dropout, start.log_rate - start.log_size)
+        self.size = Head(n_covariates, hidden, dropout, start.log_size)
+        self.logit = Head(n_covariates, hidden, dropout, start.log_rate - start.log_size)
 
     def forward(self, covariates: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return log mean and log size, each (n_bins, n_replicates)."""
         log_size = self.size(covariates)
-        return _with_depth(log_size + self.logit(covariates), offsets), _per_replicate(log_size, offsets)
+        return with_depth(log_size + self.logit(covariates), offsets), per_replicate(log_size, offsets)
 
 
 class TechPoisson(Network):
@@ -215,11 +188,11 @@ class TechPoisson(Network):
 
     def __init__(self, n_covariates: int, hidden: tuple[int, ...], dropout: float, start: Start) -> None:
         super().__init__()
-        self.rate = _Head(n_covariates, hidden, dropout, start.log_rate)
+        self.rate = Head(n_covariates, hidden, dropout, start.log_rate)
 
     def forward(self, covariates: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the log mean, (n_bins, n_replicates), and no size."""
-        return _with_depth(self.rate(covariates), offsets), None
+        return with_depth(self.rate(covariates), offsets), None
 
 
 class TechNBMixture(TechNBMuR):
@@ -244,27 +217,13 @@ class TechNBMixture(TechNBMuR):
         )
         return log_normal_excess(log_odds.expand(n_bins), log_median, log_sd)
 
-    def log_prob(self, counts: Tensor, covariates: Tensor, offsets: Tensor) -> Tensor:
-        """Return the log-probability of all counts of each bin together in nats, shape (n_bins,)."""
-        log_mean, log_size = self(covariates, offsets)
-        assert log_size is not None
-        return bin_log_prob(counts, log_mean, log_size, self.signal(len(counts)))
 
-
-NETWORKS: Mapping[str, type[TechNBMuR | TechNBRP | TechPoisson]] = {
+NETWORKS: Mapping[str, Callable[[int, tuple[int, ...], float, Start], Network]] = {
     "technb_mu_r": TechNBMuR,
     "technb_r_p": TechNBRP,
     "tech_poisson": TechPoisson,
+    "technb_mixture": TechNBMixture,
 }
-
-
-def _with_depth(log_rate: Tensor, offsets: Tensor) -> Tensor:
-    return log_rate.unsqueeze(1) + offsets.unsqueeze(0)
-
-
-def _per_replicate(log_size: Tensor, offsets: Tensor) -> Tensor:
-    # Written out and not left to broadcasting: a likelihood takes equal shapes only.
-    return log_size.unsqueeze(1).expand(-1, len(offsets))
 
 
 def device() -> torch.device:
@@ -314,14 +273,19 @@ def plan(training: Training, model: Network, budget: graff.Budget, seed: int) ->
 
 @dataclass(frozen=True)
 class Prediction:
-    """The technical distribution of some bins; `size` is None for a Poisson. Both of shape (n_bins, n_replicates)."""
+    """The technical distribution of some bins; `size` is None for a Poisson. Both of shape (n_bins, n_replicates).
+
+    `signal` is what a mixture says of the bins that hold signal, None for the others.
+    """
 
     mean: Values
     size: Values | None
+    signal: SignalPart | None = None
 
     def of(self, rows: NDArray[np.int64]) -> Prediction:
         """Return the prediction of some of the bins."""
-        return Prediction(self.mean[rows], None if self.size is None else self.size[rows])
+        signal = None if self.signal is None else self.signal.of(rows)
+        return Prediction(self.mean[rows], None if self.size is None else self.size[rows], signal)
 
 
 @torch.inference_mode()
@@ -338,7 +302,9 @@ def predict(model: Network, data: Data, rows: NDArray[np.int64], batch_bins: int
         if log_size is not None:
             sizes.append(log_size.double().exp().cpu().numpy())
     model.train(was_training)
-    return Prediction(np.concatenate(means), np.concatenate(sizes) if sizes else None)
+    signal = model.signal(len(rows))
+    part = None if signal is None else SignalPart.stated(signal)
+    return Prediction(np.concatenate(means), np.concatenate(sizes) if sizes else None, part)
 
 
 @dataclass(frozen=True)

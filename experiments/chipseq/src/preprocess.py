@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+import technoise
 from greenlight.errors import GreenlightError
 from greenlight.harness.run_folder import fingerprint
 from greenlight.harness.sections import Section
@@ -21,6 +23,7 @@ from technoise.covariates import Covariates
 from technoise.gc_content import gc_fraction
 from technoise.mask import joint_mask
 from technoise.qc.predictions import SPLITS, Predictions
+from technoise.qc.signal_part import SignalPart
 from technoise.readers import ReadSettings, read_counts, read_table
 from technoise.readers.intervals import read_intervals
 from technoise.simulator import BiasTerm, SimulatorSettings, simulate
@@ -183,7 +186,7 @@ class Data:
 
 
 def load(section: Dataset, max_bins: int | None = None) -> Data:
-    """Return the data of a run, from the cache where the same settings were preprocessed before.
+    """Return the data of a run, from the cache where the same settings were preprocessed before by the same code.
 
     Parameters
     ----------
@@ -246,9 +249,17 @@ def steps(rows: Rows, batch_bins: int, *, seed: int, start: tuple[int, int], epo
         epoch, first = epoch + 1, 0
 
 
+def _code() -> str:
+    """Return a hash of the code that counts: this file, technoise, and the version of NumPy, by which is simulated."""
+    digest = hashlib.sha256(np.__version__.encode())
+    for path in (Path(__file__), *sorted(Path(technoise.__file__).parent.rglob("*.py"))):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def _fingerprint(section: Dataset) -> str:
-    """Return a name for what is counted: equal for equal settings and unchanged files."""
-    settings: dict[str, Any] = {"bin_width_bp": section.bin_width_bp, "genome": section.genome}
+    """Return a name for what is counted: equal for equal settings, unchanged files and unchanged code."""
+    settings: dict[str, Any] = {"bin_width_bp": section.bin_width_bp, "genome": section.genome, "code": _code()}
     if section.source == "simulator":
         return fingerprint(settings | section.simulator.model_dump(mode="json"))
     stamps = {}
@@ -333,7 +344,9 @@ def _sizes_of_table(files: Files) -> dict[str, int]:
     return {name: int(bins.end[rows.stop - 1]) for name, rows in bins.rows.items()}
 
 
-def predictions(data: Data, mean: Values, size: Values | None, *, only_test: bool) -> Predictions:
+def predictions(
+    data: Data, mean: Values, size: Values | None, signal: SignalPart | None = None, *, only_test: bool
+) -> Predictions:
     """Return what a model says about the bins of a run together with their counts.
 
     Parameters
@@ -342,6 +355,8 @@ def predictions(data: Data, mean: Values, size: Values | None, *, only_test: boo
         The run's data.
     mean, size
         Technical mean and size of all bins, shape (n_bins, n_replicates); size None for a Poisson.
+    signal
+        Of a mixture, for all bins.
     only_test
         Keep the test bins alone, which suffices for metrics and not for tracks of the whole genome.
     """
@@ -358,5 +373,6 @@ def predictions(data: Data, mean: Values, size: Values | None, *, only_test: boo
         size=size,
         replicates=table.treatment_names,
         chromosome_sizes=table.chromosome_sizes,
+        signal=signal,
     )
     return everything.subset(everything.test if only_test else split >= 0)

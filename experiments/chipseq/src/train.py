@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 import graff
 import technoise
@@ -25,15 +25,16 @@ from greenlight.harness.journal import ClockFile
 from greenlight.harness.loop import BudgetClock, Pace, Progress, train_until_spent
 from greenlight.harness.measures import area_over_budget, energy_used, peak_memory_mb
 from greenlight.harness.search import check_names
-from greenlight.harness.sections import Section
 from greenlight.harness.session import Experiment, RunSection, conduct
 from greenlight.harness.stopping import Patience
 from greenlight.harness.tracking import TrackedRun, Untracked
-from src.model import Model, Network, Prediction, Training, build, device, fit_baseline, plan, predict
+from src.model import Evaluation, Model, Prediction, Training, build, device, fit_baseline, plan, predict
 from src.preprocess import Dataset, Step, load, predictions, steps
 from technoise import TechnoiseError
 from technoise.losses import Composite
+from technoise.network import Network
 from technoise.qc.metrics import HeldOut, held_out_metrics, recovery_metrics
+from technoise.qc.predictions import Predictions
 
 log = logging.getLogger("chipseq")
 Tracker = TrackedRun | Untracked
@@ -47,23 +48,15 @@ SEARCHABLE = {
     "graff_outer_lr": "training.scheduler.outer_lr",
 }
 RESERVE_FACTOR = 1.25  # the measurement at the end may take this much longer per bin than the slower of the last two
+KEEPING_FACTOR = 2.0  # predictions of a trained network compress less than those of the untrained one that was timed
 LARGEST_RESERVE = 0.5  # of the budget; beyond it hardly anything would be trained
 # A checkpoint is kept of the best value of each of these.
-BEST_OF: dict[str, Literal["maximize", "minimize"]] = {
-    "dev_nll": "minimize",
-    "dev_pit_ks": "minimize",
-}
+BEST_OF: dict[str, Literal["maximize", "minimize"]] = {"dev_nll": "minimize", "dev_pit_ks": "minimize"}
 PREDICTIONS = "predictions.npz"
-
-
-class Evaluation(Section):
-    """When and on what a model is measured, and which of its weights are."""
-
-    interval_steps: int = Field(ge=1)
-    weights: Literal["best", "last"]
-    max_bins: int | None = Field(ge=2)
-    block_bp: int = Field(ge=1)
-    predicted: Literal["all", "test"]
+DIVERGED = (
+    "step %d: the loss is not finite and the step is skipped; a network that has diverged stays so, and its best "
+    "weights are reported; lower training.optimizer.lr_init or set training.clip_grad_norm"
+)
 
 
 class RunConfig(RunSection):
@@ -102,11 +95,16 @@ class Job:
         """Return the metrics of a split's prediction, their names led by the split."""
         rows, mean, size = self.data.rows[split], of_split.mean, of_split.size
         counts = self.data.treatment[rows]
-        found = held_out_metrics(counts, mean, size, seed=self.config.seed)
+        found = held_out_metrics(counts, mean, size, seed=self.config.seed, signal=of_split.signal)
         if self.data.truth:
             truth = {name: array[rows] for name, array in self.data.truth.items()}
             found = found.joined(recovery_metrics(counts, mean, size, **truth))
         return found.named(f"{split}_")
+
+    def _kept(self, everywhere: Prediction) -> Predictions:
+        """Return what of a prediction of all bins is kept with the run."""
+        only_test = self.config.evaluation.predicted == "test"
+        return predictions(self.data, everywhere.mean, everywhere.size, everywhere.signal, only_test=only_test)
 
     def note_dev(self, metrics: dict[str, float], started: float) -> dict[str, float]:
         """Keep what the curve needs of a development evaluation that began at a monotonic time."""
@@ -124,9 +122,7 @@ class Job:
         summary: dict[str, Any] = {}
         if self.test:
             summary |= self.measure(everywhere.of(data.rows["test"]), "test").with_reasons()
-            only_test = self.config.evaluation.predicted == "test"
-            kept = predictions(data, everywhere.mean, everywhere.size, only_test=only_test)
-            kept.save(self.folder / PREDICTIONS)
+            self._kept(everywhere).save(self.folder / PREDICTIONS)
         best = min(progress.dev_curve, key=lambda point: point[1] if math.isfinite(point[1]) else math.inf)
         self.clock.show(progress, now=True, **self.shown())
         return summary | {
@@ -190,18 +186,17 @@ class NetworkJob(Job):
         self.logged_losses = Composite(weights if self.data.treatment.shape[1] > 1 else trained)
         self.best = BestWeights(folder, BEST_OF)
         self.patience = Patience(training.early_stopping.patience, min_delta=training.early_stopping.min_delta)
-        self.patient = True
+        self.patient, self.last_loss, self.keeping_s = True, 0.0, 0.0
         self.covariates = torch.from_numpy(self.data.covariates).to(device(), torch.float32)
         self.counts = torch.from_numpy(self.data.treatment.copy()).to(device())
         self.offsets = torch.from_numpy(self.data.offsets).to(device(), torch.float32)
-
-    # ---- before the clock ------------------------------------------------------------------------------------
 
     def prepare(self) -> dict[str, float] | None:
         """Load the last checkpoint or measure the untrained model; neither is charged to the budget.
 
         Returns the row of step 0 for a fresh run, None for a resumed one.
         """
+        self._time_keeping()
         found = checkpoint.load(self.folder)
         if found is not None:
             self._restore(found)
@@ -217,17 +212,23 @@ class NetworkJob(Job):
         if self.budget.reserve_s > LARGEST_RESERVE * self.budget.total_s:
             raise GreenlightError(
                 f"budget of {self.budget.total_s:g} s: the measurement at its end takes about "
-                f"{self.budget.reserve_s:.1f} s; raise the budget or lower evaluation.max_bins"
+                f"{self.budget.reserve_s:.1f} s, more than half of it; raise the budget or lower evaluation.max_bins"
             )
         return row
+
+    def _time_keeping(self) -> None:
+        """Predict all bins and keep that once, as at the end, to know how long it takes."""
+        started, file = time.monotonic(), self.folder / f".{PREDICTIONS}"
+        self._kept(predict(self.model, self.data, np.arange(self.data.table.n_bins))).save(file)
+        file.unlink()
+        self.keeping_s = KEEPING_FACTOR * (time.monotonic() - started)
 
     def _reserve(self) -> None:
         if self.config.mode == "trial":
             return  # it ends after its steps, however slow the machine is
-        after_s = self.dev_takes_s() * self.data.table.n_bins / len(self.data.rows["dev"]) if self.test else 0.0
-        self.budget.reserve(self.dev_takes_s() + after_s + 2 * self.progress.checkpoint_s)
-
-    # ---- under the clock -------------------------------------------------------------------------------------
+        dev_s, rows = self.dev_takes_s(), self.data.rows
+        test_s = dev_s * len(rows["test"]) / len(rows["dev"]) if self.test else 0.0
+        self.budget.reserve(dev_s + test_s + self.keeping_s + 2 * self.progress.checkpoint_s)
 
     def train(self, tracker: Tracker) -> str:
         """Take optimiser steps; return what ended them."""
@@ -252,6 +253,9 @@ class NetworkJob(Job):
         progress.step += 1
         progress.epoch, progress.next_batch = batch.next_epoch, batch.next_batch
         progress.examples += len(rows)
+        if not math.isfinite(loss_value) and math.isfinite(self.last_loss):
+            log.warning(DIVERGED, progress.step)
+        self.last_loss = loss_value
         progress.note_loss(loss_value)
         return {
             "loss": loss_value,
@@ -275,7 +279,7 @@ class NetworkJob(Job):
 
     def _loss(self, rows: torch.Tensor, losses: Composite) -> tuple[torch.Tensor, dict[str, float]]:
         log_mean, log_size = self.model(self.covariates[rows], self.offsets)
-        return losses(technoise.Prediction(self.counts[rows], log_mean, log_size))
+        return losses(technoise.Prediction(self.counts[rows], log_mean, log_size, self.model.signal(len(rows))))
 
     def _probe(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the loss of a slice of a batch without dropout: two evaluations differ by the weights alone."""
@@ -285,8 +289,6 @@ class NetworkJob(Job):
                 return self._loss(rows[: max(2, len(rows) // 4)], self.losses)[0]
         finally:
             self.model.train()
-
-    # ---- measurements ----------------------------------------------------------------------------------------
 
     def dev_takes_s(self) -> float:
         """Return how many seconds a development evaluation may take."""
@@ -338,8 +340,6 @@ class NetworkJob(Job):
             return model, self.progress.step
         model.load_state_dict(best.weights)
         return model, best.step
-
-    # ---- surviving a crash -----------------------------------------------------------------------------------
 
     def save(self) -> None:
         """Write a checkpoint."""

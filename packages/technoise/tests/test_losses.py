@@ -19,6 +19,7 @@ from technoise import (
     residual_mse,
 )
 from technoise.losses import COMPONENTS
+from technoise.mixture import log_normal_excess
 
 
 @pytest.fixture
@@ -211,3 +212,24 @@ def test_training_lowers_the_held_out_loss_and_its_absence_does_not():
     one = torch.ones(200, 1, dtype=torch.float64)
     truth = float(-negative_binomial.log_prob(counts[400:], 1.0 + 0.8 * x[400:], math.log(5.0) * one).mean())
     assert held_out() < truth + 0.05
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1e4, 1e4])
+@pytest.mark.parametrize("name", ["log_mean", "log_size"])
+def test_every_loss_of_a_prediction_that_has_diverged_is_nan_whatever_is_only_logged(name, bad):
+    said = {"log_mean": torch.ones(4, 2), "log_size": torch.ones(4, 2)}
+    said[name][1, 0] = bad
+    said["log_mean"].requires_grad_(True)
+    weights = {"nll": 1.0, "pit_difference": 0.0, "negative_pearson": 0.0}
+    loss, components = Composite(weights)(Prediction(torch.ones(4, 2, dtype=torch.int64), **said))
+    assert components.keys() == weights.keys()
+    assert all(math.isnan(value) for value in (float(loss.detach()), *components.values()))
+    loss.backward()
+    assert said["log_mean"].grad.isnan().all()
+
+
+def test_a_signal_part_that_is_not_finite_has_diverged_and_a_sound_one_has_not():
+    counts, log = torch.ones(4, 2, dtype=torch.int64), torch.ones(4, 2)
+    for moved, diverged in ((0.0, False), (float("nan"), True), (1e4, True)):
+        signal = log_normal_excess(torch.zeros(4) + moved, torch.tensor(1.0), torch.tensor(0.0))
+        assert Prediction(counts, log, log, signal).has_diverged is diverged

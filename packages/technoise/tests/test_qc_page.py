@@ -78,7 +78,7 @@ def test_the_coverage_curve_has_the_numbers_of_the_table(axes):
 
 def test_the_dispersion_panel_sets_observed_variance_against_the_models(axes, data):
     counts, mean, size = data
-    mean_dispersion(axes, counts.ravel(), mean.ravel(), size.ravel())
+    mean_dispersion(axes, counts.ravel(), mean.ravel(), (mean + mean**2 / size).ravel())
     observed, predicted, straight = (line.get_xydata() for line in axes.lines)
     np.testing.assert_allclose(straight[:, 0], straight[:, 1])
     assert (predicted[:, 1] > straight[:, 1]).all()

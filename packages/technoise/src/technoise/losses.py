@@ -17,6 +17,7 @@ from technoise import negative_binomial, poisson
 from technoise.checks import counts_as_float64, require_equal_shapes
 from technoise.errors import TechnoiseError
 from technoise.mid_pit import mid_pit
+from technoise.mixture import LARGEST_LOG_SIZE, Signal, bin_log_prob
 
 TEMPERATURE = 0.1
 
@@ -33,11 +34,15 @@ class Prediction:
         Natural logarithm of the technical mean in reads, same shape.
     log_size
         That of the negative-binomial size, same shape; None for Poisson.
+    signal
+        What lies on top of the technical distribution, for a mixture. ``nll`` is then that of all counts of a bin
+        together under both parts, over the number of replicates; the other losses see the technical part.
     """
 
     counts: Tensor
     log_mean: Tensor
     log_size: Tensor | None
+    signal: Signal | None = None
 
     def __post_init__(self) -> None:
         """Raise unless the shapes agree and are two-dimensional."""
@@ -47,6 +52,17 @@ class Prediction:
             raise TechnoiseError(
                 f"counts of shape {tuple(self.counts.shape)}: predictions are (n_bins, n_replicates); add an axis"
             )
+        if self.signal is not None and self.log_size is None:
+            raise TechnoiseError("signal on a Poisson: a mixture has a negative-binomial background; give log_size")
+
+    @property
+    def has_diverged(self) -> bool:
+        """Whether this is no distribution that float64 holds: a mean, size or fold of zero, infinity or NaN."""
+        said = [self.log_mean, *([] if self.log_size is None else [self.log_size])]
+        if self.signal is not None:
+            said += [self.signal.log_odds, self.signal.log_fold]
+        # NaN is not below anything.
+        return not all(bool((values.detach().abs() <= LARGEST_LOG_SIZE).all()) for values in said)
 
 
 def nll(counts: Tensor, log_mean: Tensor, log_size: Tensor | None) -> Tensor:
@@ -155,8 +171,17 @@ def _over_pairs(columns: Tensor, compare: Callable[[Tensor, Tensor], Tensor]) ->
     return torch.stack([compare(columns[:, i], columns[:, j]) for i, j in combinations(range(n_replicates), 2)]).mean()
 
 
+def _nll(p: Prediction) -> Tensor:
+    if p.signal is None:
+        return nll(p.counts, p.log_mean, p.log_size)
+    assert p.log_size is not None
+    # Replicates that are independent have a joint likelihood too, their product: over their number both are one scale.
+    loss: Tensor = -bin_log_prob(p.counts, p.log_mean, p.log_size, p.signal).mean() / p.counts.shape[1]
+    return loss.to(torch.promote_types(p.log_mean.dtype, torch.float32))
+
+
 COMPONENTS: Mapping[str, Callable[[Prediction], Tensor]] = {
-    "nll": lambda p: nll(p.counts, p.log_mean, p.log_size),
+    "nll": _nll,
     "residual_mse": lambda p: _over_pairs(log_residual(p.counts, p.log_mean), residual_mse),
     "replicate_info_nce": lambda p: _over_pairs(log_residual(p.counts, p.log_mean), replicate_info_nce),
     "negative_pearson": lambda p: _over_pairs(log_residual(p.counts, p.log_mean), negative_pearson),
@@ -195,11 +220,16 @@ class Composite:
     def __call__(self, prediction: Prediction) -> tuple[Tensor, dict[str, float]]:
         """Return the weighted sum and the unweighted value of each component, pairs of replicates averaged.
 
+        All are NaN for a prediction that has diverged, so that a planner skips the step as it does every other one
+        without a finite loss.
+
         Raises
         ------
         TechnoiseError
             When replicates are to be compared and there is one replicate or one bin only.
         """
+        if prediction.has_diverged:
+            return prediction.log_mean.sum() * math.nan, dict.fromkeys(self.weights, math.nan)
         terms: list[Tensor] = []
         values: dict[str, float] = {}
         for name, weight in self.weights.items():

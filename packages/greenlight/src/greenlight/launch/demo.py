@@ -53,7 +53,7 @@ SCENES = {
     "chipseq": Scene(
         {
             "proposed-iter1-technb-mu-r-simulator": "TechNB_mu_r (proposed)",
-            "comparative-2-iter1-tech-poisson-simulator": "TechPoisson",
+            "comparative-7-iter1-technb-mixture-simulator": "TechNB mixture",
             "comparative-3-iter1-nb-glm-simulator": "negative-binomial GLM",
             "comparative-4-iter1-depth-scaling-simulator": "depth scaling",
         },

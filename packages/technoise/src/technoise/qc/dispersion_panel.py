@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from technoise import distribution
 from technoise.qc.canvas import BLUE, INK, ORANGE
 
 Values = NDArray[np.float64]
@@ -15,7 +14,7 @@ Values = NDArray[np.float64]
 GROUPS = 20
 
 
-def mean_dispersion(axes: Axes, counts: NDArray[np.int64], mean: Values, size: Values | None) -> None:
+def mean_dispersion(axes: Axes, counts: NDArray[np.int64], mean: Values, variance: Values) -> None:
     """Draw observed and predicted variance in groups of bins of like predicted mean, on logarithmic axes.
 
     Parameters
@@ -24,13 +23,12 @@ def mean_dispersion(axes: Axes, counts: NDArray[np.int64], mean: Values, size: V
         Where to draw.
     counts, mean
         Reads and their expectation, shape (n,).
-    size
-        Of the negative binomial, same shape; None is a Poisson.
+    variance
+        What the model says it is in each bin, reads², same shape.
     """
     groups = np.array_split(np.argsort(mean, kind="stable"), min(GROUPS, len(mean)))
     centre = np.array([mean[rows].mean() for rows in groups])
     observed = np.array([np.square(counts[rows] - mean[rows]).mean() for rows in groups])
-    variance = distribution.variance(mean, size)
     predicted = np.array([variance[rows].mean() for rows in groups])
     seen = observed > 0
     axes.loglog(centre[seen], observed[seen], color=BLUE, marker="o", markersize=4, linestyle="", label="observed")

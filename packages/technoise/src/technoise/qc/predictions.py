@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from technoise.bins import Bins
 from technoise.errors import TechnoiseError
+from technoise.qc.signal_part import SignalPart
 
 Values = NDArray[np.float64]
 
@@ -38,6 +39,8 @@ class Predictions:
         Names of the replicates.
     chromosome_sizes
         Length of each chromosome in base pairs.
+    signal
+        What a mixture says of the bins that hold signal; None where there is the technical distribution alone.
     """
 
     bins: Bins
@@ -48,9 +51,12 @@ class Predictions:
     size: Values | None
     replicates: tuple[str, ...]
     chromosome_sizes: Mapping[str, int]
+    signal: SignalPart | None = None
 
     def __post_init__(self) -> None:
         """Raise unless the arrays belong together."""
+        if self.signal is not None and self.size is None:
+            raise TechnoiseError("signal on a Poisson: a mixture has a negative-binomial background; give the size")
         per_replicate = (len(self.bins), len(self.replicates))
         shapes = {
             "split": (self.split.shape, per_replicate[:1]),
@@ -58,6 +64,7 @@ class Predictions:
             "control": (self.control.shape[:1], per_replicate[:1]),
             "mean": (self.mean.shape, per_replicate),
             "size": (per_replicate if self.size is None else self.size.shape, per_replicate),
+            "signal": (per_replicate[:1] if self.signal is None else self.signal.log_odds.shape, per_replicate[:1]),
         }
         for name, (found, wanted) in shapes.items():
             if found != wanted:
@@ -82,6 +89,7 @@ class Predictions:
             size=None if self.size is None else self.size[mask],
             replicates=self.replicates,
             chromosome_sizes=self.chromosome_sizes,
+            signal=None if self.signal is None else self.signal.of(mask),
         )
 
     def save(self, path: Path) -> None:
@@ -99,6 +107,8 @@ class Predictions:
             "sized_chromosomes": np.asarray(list(self.chromosome_sizes), dtype=np.str_),
             "chromosome_size_bp": np.asarray(list(self.chromosome_sizes.values()), dtype=np.int64),
         }
+        if self.signal is not None:
+            arrays |= self.signal.as_arrays()
         partial = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             with partial.open("wb") as file:
@@ -130,6 +140,7 @@ class Predictions:
                 size=found["size"] if found["size"].size else None,
                 replicates=tuple(found["replicates"].tolist()),
                 chromosome_sizes=dict(sizes),
+                signal=SignalPart.from_arrays(found),
             )
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise TechnoiseError(f"{path.name}: not readable as predictions ({error}); train the run again") from error

@@ -1,4 +1,4 @@
-"""The tracks of a corrected experiment: normalised signal, residual, p-value and q-value of every bin."""
+"""The tracks of a corrected experiment: normalised signal, residual, p-value, q-value, and a mixture's posterior."""
 
 from __future__ import annotations
 
@@ -55,6 +55,19 @@ def minus_log10_q(predictions: Predictions) -> Values:
     return np.asarray(-np.log10(q) + 0.0, dtype=np.float64)
 
 
+def posterior(predictions: Predictions) -> Values:
+    """Return the probability that each bin holds signal, given the reads of all its replicates, shape (n_bins,).
+
+    Raises
+    ------
+    TechnoiseError
+        If the predictions are not those of a mixture.
+    """
+    if predictions.signal is None or predictions.size is None:
+        raise TechnoiseError("posterior of signal: these predictions have no signal part; take those of a mixture")
+    return predictions.signal.posterior(predictions.counts, predictions.mean, predictions.size)
+
+
 TRACKS = {
     "normalised": normalised,
     "residual": residual,
@@ -65,6 +78,8 @@ TRACKS = {
 
 def write_tracks(predictions: Predictions, folder: Path, name: str) -> list[Path]:
     """Write every track as ``{name}_{track}.bw`` and ``{name}_{track}.bedGraph.gz``; return the files.
+
+    The track ``posterior`` is that of a mixture, whose other tracks are of its technical part alone.
 
     Parameters
     ----------
@@ -85,7 +100,8 @@ def write_tracks(predictions: Predictions, folder: Path, name: str) -> list[Path
     except OSError as error:
         raise TechnoiseError(f"{folder}: cannot be made ({error.strerror}); name another results_dir") from error
     files = []
-    for track, values_of in TRACKS.items():
+    of_mixture = {} if predictions.signal is None else {"posterior": posterior}
+    for track, values_of in (TRACKS | of_mixture).items():
         values = values_of(predictions)
         bigwig, bedgraph = folder / f"{name}_{track}.bw", folder / f"{name}_{track}.bedGraph.gz"
         write_bigwig(bigwig, predictions.bins, values, predictions.chromosome_sizes)
