@@ -26,7 +26,8 @@ def test_the_types_of_the_packages_hold():
     run("mypy")
 
 
-def test_the_types_of_the_experiment_hold():
+@pytest.mark.parametrize("experiment", ["gsm8k", "chipseq"])
+def test_the_types_of_the_experiment_hold(experiment):
     run(
         "mypy",
         "--config-file",
@@ -35,7 +36,7 @@ def test_the_types_of_the_experiment_hold():
         str(ROOT / ".mypy_cache"),
         "-p",
         "src",
-        cwd=ROOT / "experiments" / "gsm8k",
+        cwd=ROOT / "experiments" / experiment,
     )
 
 

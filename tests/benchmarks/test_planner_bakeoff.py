@@ -27,12 +27,6 @@ pytestmark = pytest.mark.xdist_group("bakeoff")
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
-def bytecode(tmp_path_factory):
-    """Where the started processes keep compiled modules, so that only the first one pays for it."""
-    return tmp_path_factory.mktemp("bytecode")
-
-
 def one(**changed):
     return next(replace(GRID, methods=METHODS[:1], rates=(1e-2,), seeds=(0,), **changed).cells())
 
@@ -185,8 +179,7 @@ def bake(out, *arguments):
     ]  # fmt: skip
 
 
-def test_a_cell_that_exists_is_not_run_again_and_a_missing_one_is(tmp_path, bytecode, monkeypatch, capsys):
-    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(bytecode))
+def test_a_cell_that_exists_is_not_run_again_and_a_missing_one_is(tmp_path, capsys):
     task = Choice("clusters", vars(tasks.make("clusters", {"dev": 40, "test": 60})))
     first, second = replace(GRID, task=task, methods=METHODS[:1], rates=(0.01,), seeds=(0, 1), budget_s=8.0).cells()
     path = tmp_path / "cells" / first.path
@@ -207,11 +200,10 @@ def test_a_cell_that_exists_is_not_run_again_and_a_missing_one_is(tmp_path, byte
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_run_leaves_no_process_and_no_half_file(tmp_path, bytecode, number):
+def test_an_interrupted_run_leaves_no_process_and_no_half_file(tmp_path, number):
     marker = f"BAKEOFF={tmp_path}"
     command = [sys.executable, "-m", "benchmarks.planners", *bake(tmp_path, "--jobs", "2", "--budget", "1000000000")]
     environment = {**os.environ, "BAKEOFF": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    environment |= {"PYTHONPYCACHEPREFIX": str(bytecode), "PYTHONDONTWRITEBYTECODE": ""}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
         wait_for(lambda: len(marked(marker)) >= 3)
         process.send_signal(number)

@@ -5,6 +5,7 @@ Only what every command needs is imported here; a command imports its own room w
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -61,6 +62,12 @@ def _told_when_interrupted(words: str = _RESUMES) -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo(words, err=True)
         raise typer.Exit(130) from None
+
+
+def _end_on_sigterm(number: int, _: object) -> NoReturn:
+    """Leave as after Ctrl-C when a scheduler or `timeout` ends the process, with the status that shells give that."""
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 @app.command()
@@ -157,6 +164,7 @@ def rehearse_or_check(
         baseline=baseline,
         isolated=isolated,
     )
+    signal.signal(signal.SIGTERM, _end_on_sigterm)
     with _told_when_interrupted("interrupted; nothing was judged, and nothing is left running"):
         document = rehearsed(asked, _told_aside, colour=output is None and sys.stdout.isatty())
         _print(forms()[form](document), output)

@@ -132,10 +132,10 @@ def of_it(folder):
     return found
 
 
-def test_after_ctrl_c_and_after_kill_9_no_process_is_left_and_the_next_one_removes_the_folder(tmp_path, private):
+def test_after_a_signal_no_process_is_left_and_after_kill_9_the_next_one_removes_the_folder(tmp_path, private):
     folder = experiment(tmp_path / "e", "slow-a")
     (folder / "src" / "main.py").write_text(MAIN.replace("(place /", "place.mkdir(parents=True)\n(place /"), "utf-8")
-    for signal_number, status in ((signal.SIGINT, 130), (signal.SIGKILL, -9)):
+    for signal_number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)):
         process = subprocess.Popen(
             greenlight("rehearse", folder, "--no-install"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -146,6 +146,7 @@ def test_after_ctrl_c_and_after_kill_9_no_process_is_left_and_the_next_one_remov
         assert process.returncode == status, told
         if status == 130:
             assert told.strip().splitlines()[-1].startswith("interrupted")
+        if status != -9:
             assert list(private.iterdir()) == []
         for _ in range(100):
             if not of_it(private):
