@@ -155,11 +155,13 @@ def _arrays(
 def _upper(y: NDArray[np.float64], m: NDArray[np.float64], r: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return P(Y >= y), from the smaller of m / (r + m) and r / (r + m): the other may round to one."""
     value = np.ones_like(y)
-    chosen = (y > 0) & (m <= r)
-    k, mean, size = y[chosen], m[chosen], r[chosen]
-    share = mean / (size + mean)
     # Up to the mean through the other tail: SciPy 1.17's betainc is off by 1.6e-8 there at a size of 1e9.
-    value[chosen] = np.where(k <= mean, 1.0 - special.betaincc(k, size, share), special.betainc(k, size, share))
+    chosen = (y > 0) & (m <= r) & (y <= m)
+    k, mean, size = y[chosen], m[chosen], r[chosen]
+    value[chosen] = 1.0 - special.betaincc(k, size, mean / (size + mean))
+    chosen = (y > 0) & (m <= r) & (y > m)
+    k, mean, size = y[chosen], m[chosen], r[chosen]
+    value[chosen] = special.betainc(k, size, mean / (size + mean))
     chosen = (y > 0) & (m > r)
     k, mean, size = y[chosen], m[chosen], r[chosen]
     value[chosen] = special.betaincc(size, k, size / (size + mean))

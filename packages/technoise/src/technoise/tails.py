@@ -9,7 +9,7 @@ Source: DLMF 8.17.22 (incomplete beta) and 8.9.2 (incomplete gamma), evaluated b
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from technoise import distribution
 from technoise.distribution import Floats
@@ -34,8 +34,8 @@ def log_upper_tail(counts: ArrayLike, mean: ArrayLike, size: ArrayLike | None) -
         Of the same shape, or None for Poisson.
     """
     y, m, r = distribution.checked(counts, mean, size)
-    upper, below = distribution.upper_tail(y, m, r), distribution.lower_tail_below(y, m, r)
-    value = _log_of(upper, below)
+    upper = distribution.upper_tail(y, m, r)
+    value = _log_of(upper, lambda large: distribution.lower_tail_below(y[large], m[large], _at(r, large)))
     far = (upper < _SMALL) & (y > 0)
     if far.any():
         k, mf, rf = y[far], m[far], None if r is None else r[far]
@@ -46,8 +46,8 @@ def log_upper_tail(counts: ArrayLike, mean: ArrayLike, size: ArrayLike | None) -
 def log_lower_tail(counts: ArrayLike, mean: ArrayLike, size: ArrayLike | None) -> Floats:
     """Return log P(Y <= count) in nats; arguments as for :func:`log_upper_tail`."""
     y, m, r = distribution.checked(counts, mean, size)
-    lower, above = distribution.cdf(y, m, r), distribution.sf(y, m, r)
-    value = _log_of(lower, above)
+    lower = distribution.cdf(y, m, r)
+    value = _log_of(lower, lambda large: distribution.sf(y[large], m[large], _at(r, large)))
     far = lower < _SMALL
     if far.any():
         k, mf, rf = y[far], m[far], None if r is None else r[far]
@@ -55,11 +55,18 @@ def log_lower_tail(counts: ArrayLike, mean: ArrayLike, size: ArrayLike | None) -
     return value
 
 
-def _log_of(probability: Floats, complement: Floats) -> Floats:
+def _log_of(probability: Floats, complement_at: Callable[[NDArray[np.bool_]], Floats]) -> Floats:
+    """Return the logarithm; that of a probability above one half is read from its complement, which is asked for."""
     with np.errstate(divide="ignore"):
-        direct = np.log(probability)
-        value = np.where(probability > 0.5, np.log1p(-np.minimum(complement, 0.5)), direct)
-    return np.asarray(value, dtype=np.float64)
+        value = np.asarray(np.log(probability), dtype=np.float64)
+    large = probability > 0.5
+    if large.any():
+        value[large] = np.log1p(-np.minimum(complement_at(large), 0.5))
+    return value
+
+
+def _at(size: Floats | None, chosen: NDArray[np.bool_]) -> Floats | None:
+    return None if size is None else size[chosen]
 
 
 def _upper_factor(y: Floats, m: Floats, r: Floats | None) -> Floats:

@@ -169,6 +169,7 @@ def _opened(path: Path, *, compressed: bool) -> Iterator[IO[bytes]]:
         if not compressed:
             yield raw
             return
-        # No name and no time in the header: equal tracks are equal files.
-        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
+        # No name and no time in the header: equal tracks are equal files. Level 9 takes more than twice as long and
+        # saves half a per cent.
+        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0, compresslevel=6) as file:
             yield file  # type: ignore[misc]  # a GzipFile writes bytes like any other file

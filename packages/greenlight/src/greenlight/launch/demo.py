@@ -30,10 +30,13 @@ class Scene:
         Run id to what it is called, in the order of training; the first one is the proposed.
     score
         How the primary metric is written.
+    seconds
+        The budget of each run.
     """
 
     labels: Mapping[str, str]
     score: str
+    seconds: float
 
     @property
     def run_ids(self) -> tuple[str, ...]:
@@ -49,6 +52,7 @@ SCENES = {
             "comparative-2-iter1-tiny-qwen3-arithmetic": "linear over time (the bar)",
         },
         score="{:.1%}",
+        seconds=45.0,
     ),
     "chipseq": Scene(
         {
@@ -58,6 +62,7 @@ SCENES = {
             "comparative-4-iter1-depth-scaling-simulator": "depth scaling",
         },
         score="{:.4f} nats per bin",
+        seconds=15.0,
     ),
 }
 RUN_IDS = SCENES["gsm8k"].run_ids
@@ -65,12 +70,13 @@ RUN_IDS = SCENES["gsm8k"].run_ids
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demo is run with: the experiment, where results go, overrides, and whether the page stays."""
+    """What a demo is run with: experiment, place of results, overrides, whether the page stays, another budget."""
 
     folder: Path
     results: Path
     overrides: Sequence[str]
     stay: bool
+    seconds: float | None = None
 
     @property
     def scene(self) -> Scene:
@@ -118,7 +124,8 @@ def run(demo: Demo, console: Console) -> None:
     with services(demo.results / "tracker", demo.results / "hub", inherit=False) as servers:
         _introduce(servers, project, console)
         place = [f"wandb.entity={ENTITY}", f"wandb.project={project}"]
-        _train(scene, subject.folder, results, [*place, *demo.overrides], servers, console)
+        budget = f"training.budget_seconds={demo.seconds or scene.seconds:g}"
+        _train(scene, subject.folder, results, [*place, budget, *demo.overrides], servers, console)
         _evaluate(scene, subject.folder, results, place, servers, console)
         _conclude(scene, results, servers, project, console)
         if demo.stay:

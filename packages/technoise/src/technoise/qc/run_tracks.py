@@ -49,9 +49,12 @@ def minus_log10_p(predictions: Predictions) -> Values:
     return np.asarray(np.minimum(combined, _LARGEST) + 0.0, dtype=np.float64)
 
 
-def minus_log10_q(predictions: Predictions) -> Values:
-    """Return the false discovery rate of :func:`minus_log10_p` over all bins (Benjamini and Hochberg), as -log10."""
-    q = benjamini_hochberg(10.0 ** -minus_log10_p(predictions))
+def minus_log10_q(evidence: Values) -> Values:
+    """Return the false discovery rate of what :func:`minus_log10_p` gave, over all its bins, as -log10.
+
+    Source: Benjamini and Hochberg (1995), JRSS B 57, 289-300.
+    """
+    q = benjamini_hochberg(10.0**-evidence)
     return np.asarray(-np.log10(q) + 0.0, dtype=np.float64)
 
 
@@ -68,12 +71,16 @@ def posterior(predictions: Predictions) -> Values:
     return predictions.signal.posterior(predictions.counts, predictions.mean, predictions.size)
 
 
-TRACKS = {
-    "normalised": normalised,
-    "residual": residual,
-    "minus_log10_p": minus_log10_p,
-    "minus_log10_q": minus_log10_q,
-}
+def tracks(predictions: Predictions) -> dict[str, Values]:
+    """Return all tracks by name, shape (n_bins,) each; ``posterior`` is that of a mixture."""
+    evidence = minus_log10_p(predictions)
+    found = {
+        "normalised": normalised(predictions),
+        "residual": residual(predictions),
+        "minus_log10_p": evidence,
+        "minus_log10_q": minus_log10_q(evidence),
+    }
+    return found if predictions.signal is None else found | {"posterior": posterior(predictions)}
 
 
 def write_tracks(predictions: Predictions, folder: Path, name: str) -> list[Path]:
@@ -100,9 +107,7 @@ def write_tracks(predictions: Predictions, folder: Path, name: str) -> list[Path
     except OSError as error:
         raise TechnoiseError(f"{folder}: cannot be made ({error.strerror}); name another results_dir") from error
     files = []
-    of_mixture = {} if predictions.signal is None else {"posterior": posterior}
-    for track, values_of in (TRACKS | of_mixture).items():
-        values = values_of(predictions)
+    for track, values in tracks(predictions).items():
         bigwig, bedgraph = folder / f"{name}_{track}.bw", folder / f"{name}_{track}.bedGraph.gz"
         write_bigwig(bigwig, predictions.bins, values, predictions.chromosome_sizes)
         write_bedgraph(bedgraph, predictions.bins, values)
