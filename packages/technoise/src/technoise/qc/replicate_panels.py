@@ -52,5 +52,8 @@ def read_coverage(axes: Axes, counts: NDArray[np.int64], names: Sequence[str]) -
         color, line = _COLOURS[index % len(_COLOURS)], _LINES[index % len(_LINES)]
         axes.step(reads, share, where="pre", linewidth=1.3, label=label, color=color, linestyle=line)
     axes.set_xscale("symlog", linthresh=1)
-    axes.set(xlabel="reads per bin", ylabel="share of bins with as many or more", title="Coverage", ylim=(0, 1.02))
-    axes.legend(loc="lower left")
+    # Room for the legend above the curves, which cross every other corner.
+    room = 1.05 + 0.12 * len(names)
+    axes.set(xlabel="reads per bin", ylabel="share of bins with as many or more", title="Coverage", ylim=(0, room))
+    axes.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0])
+    axes.legend(loc="upper right")
