@@ -53,8 +53,8 @@ def test_kill_9_loses_no_row_that_was_acknowledged(launch: Callable[..., Any]) -
         while True:
             served.log("e/p/r", acknowledged, [{"_step": acknowledged}])
             acknowledged += 1
-    except OSError:
-        pass
+    except (OSError, http.client.HTTPException):
+        pass  # refused, or cut off within an answer
     killer.join()
     assert acknowledged > 10
     found = steps(launch())
