@@ -124,7 +124,8 @@ def run(demo: Demo, console: Console) -> None:
     with services(demo.results / "tracker", demo.results / "hub", inherit=False) as servers:
         _introduce(servers, project, console)
         place = [f"wandb.entity={ENTITY}", f"wandb.project={project}"]
-        budget = f"training.budget_seconds={demo.seconds or scene.seconds:g}"
+        seconds = scene.seconds if demo.seconds is None else demo.seconds
+        budget = f"training.budget_seconds={seconds:g}"
         _train(scene, subject.folder, results, [*place, budget, *demo.overrides], servers, console)
         _evaluate(scene, subject.folder, results, place, servers, console)
         _conclude(scene, results, servers, project, console)
