@@ -200,6 +200,8 @@ def _command(act: Act) -> Command:
     ended = f"exit {act.status}" if act.stopped is None else f"ended from outside: {act.stopped}"
     if act.crash is not None and act.crash.raised is not None:
         ended += f", {act.crash.raised.root_type}"
+    if act.refused is not None:
+        ended += f", {act.refused}"
     return Command(
         str(act.phase),
         act.run_ids,

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from greenlight.errors import GreenlightError
+from greenlight.rehearse import comparable, shrinking
 from greenlight.rehearse import produced as produced_module
-from greenlight.rehearse import shrinking
 from greenlight.rehearse.cast import Player, cast
 from greenlight.rehearse.produced import produced
 from greenlight.rehearse.shrinking import leaves_of, shrinking_of, training_rows
@@ -25,7 +25,7 @@ method: acme/not-a-model
 """
 
 
-@pytest.mark.parametrize("module", [shrinking, produced_module], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [shrinking, produced_module, comparable], ids=lambda module: module.__name__)
 def test_the_examples_of_the_documentation_hold(module):
     assert doctest.testmod(module).failed == 0
 
@@ -53,6 +53,19 @@ def test_ids_come_from_run_files_and_from_literals_in_loading_calls_and_from_now
     }
     assert {one.id for one in whole.repositories} == set(found)
     assert not whole.unplayed
+
+
+def test_runs_are_grouped_by_their_data_and_their_budget_and_by_nothing_else():
+    files = {
+        "a": b"dataset: {name: x}\ntraining: {budget_minutes: 30, lr: 1}\n",
+        "b": b"dataset: {name: x}\ntraining: {budget_minutes: 60, lr: 1}\n",
+        "c": b"training: {lr: 2, budget_minutes: 30}\ndataset: {name: x}\n",
+        "d": b"dataset: {name: x, split: y}\ntraining: {budget_minutes: 30, lr: 1}\n",
+        "broken": b"a: [",
+    }
+    assert comparable.groups(files, ["d", "a", "b", "c", "broken", "absent"]) == [
+        ("d",), ("a", "c"), ("b",), ("broken", "absent"),
+    ]  # fmt: skip
 
 
 def test_for_a_model_named_without_its_owner_the_one_that_is_meant_is_ready_and_the_name_itself_is_not_served(tmp_path):

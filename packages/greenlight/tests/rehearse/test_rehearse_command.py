@@ -185,6 +185,34 @@ def test_a_child_that_crashes_behind_exit_status_0_is_a_finding_at_the_child_s_l
 
 
 @pytest.mark.parametrize(
+    ("second", "is_finding"), [("dataset: {name: y}", False), ("dataset: {name: x}", True)], ids=["data", "no-reason"]
+)
+def test_refusing_runs_that_cannot_be_compared_is_no_crash_and_each_group_is_evaluated(
+    tmp_path, private, second, is_finding
+):
+    folder = experiment(tmp_path / "e", "proposed-a", "comparative-b")
+    made = MAIN.replace("(place /", "place.mkdir(parents=True, exist_ok=True)\n(place /", 1)
+    (folder / "src" / "main.py").write_text(made, "utf-8")
+    refusing = EVALUATE.replace(
+        "best =", "if len(json.loads(given['run_ids'])) > 1: sys.exit('error: other data')\nbest =", 1
+    )
+    (folder / "src" / "evaluate.py").write_text(refusing, "utf-8")
+    for run_id, line in (("proposed-a", "dataset: {name: x}"), ("comparative-b", second)):
+        with (folder / "config" / "runs" / f"{run_id}.yaml").open("a") as file:
+            file.write(f"{line}\n")
+    done = subprocess.run(
+        greenlight("rehearse", folder, "--no-install", "--format", "json"), capture_output=True, text=True, check=False
+    )
+    report = json.loads(done.stdout)
+    evaluated = [c["ended"] for c in report["rehearsal"]["commands"] if c["phase"] == "evaluate"]
+    assert len(evaluated) == (1 if is_finding else 3)
+    assert ("refused, as it should: error: other data" in evaluated[0]) is not is_finding
+    crashes = [f["message"] for f in report["findings"] if f["rule"] == "GR101"]
+    assert any("other data" in message for message in crashes) is is_finding
+    assert crashes == [] or is_finding
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--run", "proposed-x"], "did you mean proposed-a?"),

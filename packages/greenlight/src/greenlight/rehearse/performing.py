@@ -14,6 +14,7 @@ import yaml
 from greenlight.contract import commands
 from greenlight.contract.submission import Submission
 from greenlight.rehearse.cast import Cast
+from greenlight.rehearse.comparable import groups
 from greenlight.rehearse.menders import mend
 from greenlight.rehearse.produced import produced
 from greenlight.rehearse.rehearsal import Act, Crash, InstallTrouble, Phase, Rehearsal
@@ -138,6 +139,27 @@ class Performing:
             alone = commands.evaluate(self._alone, first, documented=True)
             orders.append(_Order(Phase.ALONE, first, tuple(alone), limits, WHOLE))
         self._through(orders)
+        self._evaluate_apart(run_ids, limits)
+
+    def _evaluate_apart(self, run_ids: tuple[str, ...], limits: Limits) -> None:
+        """Evaluate group by group where evaluate refused all runs together because they cannot be compared.
+
+        Refusing runs on different data or under different budgets is right, and no crash, if each group is evaluated.
+        """
+        files = {run_id: self._files.get(path, b"") for run_id, path in self._submission.run_files.items()}
+        apart = groups(files, run_ids)
+        last = max(index for index, act in enumerate(self._acts) if act.phase is Phase.EVALUATE)
+        crash = self._acts[last].crash
+        if crash is None or crash.raised is None or not crash.raised.refused or len(apart) == 1:
+            return
+        before = len(self._acts)
+        results = self._stage.results
+        for group in apart:  # one after another: all of them write the same comparison
+            command = tuple(commands.evaluate(results, group, documented=True))
+            self._through([_Order(Phase.EVALUATE, group, command, limits, WHOLE)])
+        if all(act.is_through for act in self._acts[before:]):
+            said = f"refused, as it should: {crash.raised.root_message}"
+            self._acts[last] = replace(self._acts[last], crash=None, refused=said)
 
     def _order(self, phase: Phase, run_id: str, command: Sequence[str], seconds: float) -> _Order:
         shrinking = WHOLE if phase is Phase.TRIAL else shrinking_of(self._leaves(run_id), FULL_STEPS)

@@ -69,6 +69,8 @@ class Act:
         Resident memory of all its processes.
     tail
         The last lines of its output.
+    refused
+        What it said when it refused what should be refused; None where it did not.
     deprecations
         Lines of its output that say that something is deprecated: some libraries log that and do not warn.
     """
@@ -87,6 +89,7 @@ class Act:
     peak_memory_bytes: int = 0
     tail: str = ""
     deprecations: tuple[str, ...] = ()
+    refused: str | None = None
 
     @property
     def is_through(self) -> bool:

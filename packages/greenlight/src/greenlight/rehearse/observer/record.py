@@ -52,6 +52,8 @@ class Raised:
         All of those places, the outermost first.
     program
         The subject's file that the process was started with; empty where it was another program.
+    refused
+        Whether the program ended itself with words for its user, as ``sys.exit("error: ...")`` does.
     """
 
     type: str
@@ -63,6 +65,7 @@ class Raised:
     code: str
     frames: tuple[Frame, ...] = ()
     program: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,7 @@ def _raised(entry: Mapping[str, Any], subject: Path) -> Raised:
         place.code,
         tuple(frames),
         str(Path(program).relative_to(subject)) if _is_below(program, subject) else "",
+        entry.get("refused") is True,
     )
 
 

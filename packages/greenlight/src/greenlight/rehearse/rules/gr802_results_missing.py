@@ -32,7 +32,7 @@ class ResultsMissing(ObservationRule):
         if not done:
             raise NotChecked("evaluate did not come to its end")
         sizes, figures = rehearsal.produced.sizes, rehearsal.produced.figures()
-        for run_id in done[0].run_ids:
+        for run_id in dict.fromkeys(run_id for act in done for run_id in act.run_ids):
             if f"{run_id}/metrics.json" not in sizes:
                 yield self.on(
                     "src/evaluate.py", 1, f"{run_id}/metrics.json is not in the results folder after evaluate"

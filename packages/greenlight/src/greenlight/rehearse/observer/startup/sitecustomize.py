@@ -183,6 +183,7 @@ def _exit(status: Any = None, /) -> NoReturn:
             frame = frame.f_back
         facts = {
             "program": _program(),
+            "refused": isinstance(status, str),
             "type": "SystemExit" if handled is None else type(handled).__name__,
             "message": (words if handled is None else str(handled))[:2000],
             "frames": here if handled is None else _frames(handled.__traceback__),
