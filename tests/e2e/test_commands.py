@@ -1,6 +1,8 @@
 """What the experiments' commands do with what they cannot do: one clear line, a failure, and nothing left behind."""
 
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -9,6 +11,7 @@ import wandb
 
 from tests.e2e.conftest import TRUNCATED
 from tests.e2e.small_runs import CHIPSEQ, CHIPSEQ_MIXTURE, EXPERIMENTS, GSM8K
+from tests.processes import ROOT
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -106,6 +109,45 @@ def test_counts_are_kept_until_the_code_that_counts_changes(stage, tmp_path):
         assert ended.returncode == 0, ended.output
         counted.append("counting: simulator" in ended.output)
     assert counted == [True, False, True]
+
+
+# Another run that started at the same time counts faster; what it left is being read by then.
+OVERTAKEN = """
+import sys
+from pathlib import Path
+from omegaconf import OmegaConf
+from src import preprocess
+
+preprocess.CACHE = Path(sys.argv[1])
+files = ("config/config.yaml", "config/runs/comparative-4-iter1-depth-scaling-simulator.yaml")
+section = preprocess.Dataset(**OmegaConf.to_container(OmegaConf.merge(*map(OmegaConf.load, files)).dataset))
+stamps, simulate = {}, preprocess.simulate
+
+def overtaken(*settings):
+    preprocess.simulate = simulate
+    preprocess.load(section)
+    stamps.update({path: path.stat().st_mtime_ns for path in preprocess.CACHE.rglob("*")})
+    return simulate(*settings)
+
+preprocess.simulate = overtaken
+assert preprocess.load(section).table.n_bins > 0
+assert len([path for path in stamps if path.is_file()]) == 3, stamps
+left = {path: path.stat().st_mtime_ns for path in preprocess.CACHE.rglob("*")}
+changed = {str(path) for path in left.keys() | stamps.keys() if left.get(path) != stamps.get(path) and path.is_file()}
+assert not changed, changed
+assert len(list(preprocess.CACHE.iterdir())) == 1, list(preprocess.CACHE.iterdir())
+"""
+
+
+def test_a_run_that_counts_later_leaves_alone_what_another_one_reads(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", OVERTAKEN, tmp_path],
+        cwd=ROOT / "experiments" / "chipseq",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("small", [CHIPSEQ, CHIPSEQ_MIXTURE], ids=lambda small: small.run_id)

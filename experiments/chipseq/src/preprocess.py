@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +32,7 @@ from technoise.simulator import BiasTerm, SimulatorSettings, simulate
 log = logging.getLogger("chipseq")
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache"
-BESIDE, DONE = "beside.npz", "complete"
+BESIDE = "beside.npz"
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -201,7 +202,7 @@ def load(section: Dataset, max_bins: int | None = None) -> Data:
         If a file cannot be read, or a split has no bin.
     """
     folder = CACHE / f"{section.source}-{_fingerprint(section)}"
-    if not (folder / DONE).exists():
+    if not folder.is_dir():
         _count(section, folder)
     table = CountTable.load(folder)
     with np.load(folder / BESIDE, allow_pickle=False) as arrays:
@@ -273,7 +274,10 @@ def _fingerprint(section: Dataset) -> str:
 
 
 def _count(section: Dataset, folder: Path) -> None:
-    """Count, and leave the table with its manifest in a folder, the arrays beside it, and a mark that all is there."""
+    """Count, and leave the table with its manifest and the arrays beside it in a folder, which appears whole.
+
+    Of two runs that start at once both count, and the folder of the first one stays as the other may be reading it.
+    """
     log.info("counting: %s", section.source)
     beside: dict[str, NDArray[Any]]
     if section.source == "simulator":
@@ -286,10 +290,17 @@ def _count(section: Dataset, folder: Path) -> None:
         }
     else:
         table, beside = _read(section)
-    table.save(folder)
-    with (folder / BESIDE).open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **beside)
-    (folder / DONE).touch()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".counting-") as aside:
+        made = Path(aside) / folder.name
+        table.save(made)
+        with (made / BESIDE).open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **beside)
+        try:
+            made.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # no other run was first
+                raise
 
 
 def _read(section: Dataset) -> tuple[CountTable, dict[str, NDArray[Any]]]:
