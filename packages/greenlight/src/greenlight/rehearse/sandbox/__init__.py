@@ -9,8 +9,9 @@ Linux namespaces through bubblewrap. What is contained, each with an attack in `
 - its environment holds what is given and nothing else.
 
 What is *not* contained: kernel bugs; the processor's time beyond its limit of seconds; reading what was mapped in;
-between two looks (two seconds apart) memory, processes and disk can exceed their limits, and memory of other
-processes on the machine can be pushed out; a GPU, where one is mapped in, has no limit of its own.
+between two looks (a fifth of a second apart, for the disk two seconds) memory, processes and disk can exceed their
+limits: memory of other processes can be pushed out, and a bomb that forks in all of its processes can fill the
+machine's table of processes until the next look; a GPU, where one is mapped in, has no limit of its own.
 """
 
 from greenlight.rehearse.sandbox.box import Ended, Sandbox, Stop

@@ -59,15 +59,14 @@ def main() -> int:
     configuration, separator, *command = sys.argv[1:]
     assert separator == "--"
     asked = json.loads(configuration)
-    for port, path in asked["doors"].items():
-        listener = socket.create_server(("127.0.0.1", int(port)))
+    # What the command and its children inherit.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (asked["file_bytes"], asked["file_bytes"]))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    listeners = [(socket.create_server(("127.0.0.1", int(port))), path) for port, path in asked["doors"].items()]
+    # Before any thread: a fork beside threads can take a lock along that nobody opens again.
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    for listener, path in listeners:
         threading.Thread(target=_door, args=(listener, path), daemon=True).start()
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["file_bytes"], asked["file_bytes"]))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-    process = subprocess.Popen(command, preexec_fn=limit, stdin=subprocess.DEVNULL)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda got, _: process.send_signal(got))
     status = process.wait()
