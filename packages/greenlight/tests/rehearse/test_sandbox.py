@@ -2,11 +2,15 @@
 
 import contextlib
 import http.server
+import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -15,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from greenlight.errors import GreenlightError
-from greenlight.rehearse.sandbox import Limits, Sandbox, Stop, View, box
+from greenlight.rehearse.sandbox import Limits, Sandbox, Stop, View, box, inside
+from greenlight.rehearse.sandbox.group import _parents, group
 
 
 def why_not():
@@ -235,13 +240,102 @@ def test_time_is_limited_also_for_a_command_that_ignores_signals(attack, tmp_pat
     assert all_gone(mark)
 
 
-def test_a_fork_bomb_is_stopped(attack):
+# Every process forks, as often as it is let.
+BOMB = """
+    import os, time
+    until = time.monotonic() + {seconds}
+    while time.monotonic() < until:
+        try:
+            os.fork()
+        except OSError:
+            time.sleep(0.01)
+"""
+
+
+@pytest.fixture
+def grouped():
+    with group(100) as made:
+        if made is None:
+            pytest.skip("no control group can be made here")
+    return made.folder.parent
+
+
+def test_a_fork_bomb_is_stopped_and_never_has_more_processes_than_its_limit(attack, grouped):
+    ended, _ = attack(BOMB.format(seconds=90), processes=100)
+    assert ended.stopped is Stop.PROCESSES
+    assert 50 < ended.peak_processes <= 100
+    assert not list(grouped.glob(f"greenlight-{os.getpid()}-*"))
+
+
+def test_a_limit_of_processes_that_was_reached_for_a_moment_is_told(attack, grouped):
+    ended, _ = attack(BOMB.format(seconds=0.1), processes=20)
+    assert ended.stopped is Stop.PROCESSES
+
+
+def test_where_no_group_can_be_made_the_number_of_processes_is_watched(attack, monkeypatch):
+    monkeypatch.setattr(box, "group", lambda processes: contextlib.nullcontext())
     ended, _ = attack(
         # One parent alone forks: thousands in the blink between two looks would starve whatever else is tested.
         "import os, time\nwhile True:\n    if os.fork() == 0:\n        time.sleep(90)\n    time.sleep(0.002)",
         processes=100,
     )
     assert ended.stopped is Stop.PROCESSES
+
+
+def test_a_user_without_a_group_is_held_by_the_kernel_too(tmp_path):
+    python, program = Path("/usr/bin/python3"), tmp_path / "inside.py"
+    user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
+    if not python.exists() or (user and not shutil.which("setpriv")):
+        pytest.skip("needs /usr/bin/python3, and for root setpriv")
+    release = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
+    if release < (5, 14):
+        pytest.skip(f"Linux {os.uname().release} counts a user's processes over all namespaces")
+    users = str(Path("/proc/self/ns/user").readlink())
+    asked = {"doors": {}, "file_bytes": 1 << 20, "processes": 60, "users": users}
+    space = ["--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+    count = "import glob, time; time.sleep(1); print(len(glob.glob('/proc/[0-9]*')), flush=True)"
+    bomb = textwrap.dedent(BOMB.format(seconds=3)).strip()
+    code = f"import os\nif os.fork() == 0:\n    {count}\n    os._exit(0)\n{bomb}"
+    with tempfile.TemporaryDirectory(dir="/tmp") as shown:
+        program = Path(shown, "inside.py")
+        shutil.copy(inside.__file__, program)
+        Path(shown).chmod(0o755)
+        program.chmod(0o644)
+        first = [str(python), "-I", "-S", str(program), json.dumps(asked)]
+        done = subprocess.run(
+            [*user, "bwrap", *space, "--cap-drop", "ALL", "--chdir", "/", *first, "--", str(python), "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+    assert 30 < int(done.stdout) <= 60, done.stderr
+
+
+V1 = """\
+30 25 0:26 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
+31 25 0:27 / /sys/fs/cgroup/pids rw,relatime shared:9 - cgroup cgroup rw,pids
+"""
+V2 = "35 24 0:30 {root} /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
+
+
+@pytest.mark.parametrize(
+    ("memberships", "mounts", "expected"),
+    [
+        ("8:pids:/\n4:memory:/some\n0::/\n", V1, ["/sys/fs/cgroup/pids"]),
+        ("8:cpu,pids:/jobs/7\n", V1.replace("rw,pids", "rw,cpu,pids"), ["/sys/fs/cgroup/pids/jobs/7"]),
+        (
+            "0::/user.slice/user@1000.service/app.slice/shell.scope\n",
+            V2.format(root="/"),
+            [f"/sys/fs/cgroup/user.slice/user@1000.service/app.slice{own}" for own in ("/shell.scope", "")],
+        ),
+        ("0::/docker/abc\n", V2.format(root="/docker/abc"), ["/sys/fs/cgroup"]),
+        ("0::/elsewhere\n", V2.format(root="/docker/abc"), []),
+        ("0::/\n", "", []),
+    ],
+    ids=["v1", "v1 two controllers", "v2 of a desktop", "v2 of a container", "not mounted here", "no mounts"],
+)
+def test_a_group_is_made_below_the_own_one_or_beside_it(memberships, mounts, expected):
+    assert [str(path) for path in _parents(memberships, mounts)] == expected
 
 
 def test_memory_is_limited_over_all_processes_together(attack):
@@ -298,9 +392,16 @@ def test_it_ends_with_the_program_that_made_it(tmp_path, number):
         assert time.monotonic() < until
         time.sleep(0.05)
     assert any(pid != parent.pid for pid in marks(mark))
+    with group(100) as made:
+        groups = [] if made is None else list(made.folder.parent.glob(f"greenlight-{parent.pid}-*"))
+        assert len(groups) == (made is not None)
     parent.send_signal(number)
     parent.wait(60)
     assert all_gone(mark)
+    until = time.monotonic() + 20
+    while any(folder.exists() for folder in groups):
+        assert time.monotonic() < until, groups
+        time.sleep(0.05)
 
 
 def test_two_sandboxes_do_not_see_each_other(attack, tmp_path, view):

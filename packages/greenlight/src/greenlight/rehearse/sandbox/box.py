@@ -20,6 +20,7 @@ from pathlib import Path
 from greenlight.errors import GreenlightError
 from greenlight.rehearse.sandbox import inside
 from greenlight.rehearse.sandbox.doors import doors
+from greenlight.rehearse.sandbox.group import Group, group
 from greenlight.rehearse.sandbox.limits import Limits
 from greenlight.rehearse.sandbox.usage import disk_bytes, usage
 from greenlight.rehearse.sandbox.view import View
@@ -126,14 +127,18 @@ class Sandbox:
             sockets = stack.enter_context(doors(self._ports, Path(private)))
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="scratch-", dir=private))
             arguments = self._arguments(cwd, environment, Path(scratch), sockets)
+            own_group = stack.enter_context(group(limits.processes))
             configuration = {
                 "doors": {str(port): f"{_DOORS}/{path.name}" for port, path in sockets.items()},
                 "file_bytes": limits.disk_bytes,
+                "processes": limits.processes,
+                "users": str(Path("/proc/self/ns/user").readlink()),
             }
             python = [os.path.realpath(sys.executable), "-I", "-S", _INSIDE, json.dumps(configuration), "--"]
             output = stack.enter_context(log.open("wb"))
+            whole = [*arguments, "--", *python, *command]
             process = subprocess.Popen(
-                [*arguments, "--", *python, *command],
+                whole if own_group is None else own_group.joining(whole),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -142,7 +147,7 @@ class Sandbox:
                 env={"PATH": os.environ.get("PATH", os.defpath)},
             )
             try:
-                return watched(process, limits, (self._folder, Path(scratch)), cancelled)
+                return watched(process, limits, (self._folder, Path(scratch)), cancelled, own_group)
             finally:
                 kill(process)
 
@@ -204,9 +209,10 @@ def watched(
     limits: Limits,
     folders: Sequence[Path],
     cancelled: threading.Event | None = None,
+    own_group: Group | None = None,
     end: Callable[[subprocess.Popen[bytes]], None] = kill,
 ) -> Ended:
-    """Wait for a process, and end it where it and its descendants reach a limit."""
+    """Wait for a process, and end it where it and its descendants, or the members of its group, reach a limit."""
     began = looked = time.monotonic()
     memory = processes = 0
     stopped: Stop | None = None
@@ -219,7 +225,7 @@ def watched(
             stopped = Stop.CANCELLED
         elif now - began > limits.seconds:
             stopped = Stop.TIME
-        elif used.processes > limits.processes:
+        elif used.processes > limits.processes or (own_group is not None and own_group.refused()):
             # Asked before memory: thousands of processes have both, and the number is why.
             stopped = Stop.PROCESSES
         elif used.memory_bytes > limits.memory_bytes:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from greenlight.rehearse.sandbox.box import Ended, watched
+from greenlight.rehearse.sandbox.group import Group, group
 from greenlight.rehearse.sandbox.limits import Limits
 from greenlight.rehearse.sandbox.usage import descendants
 
@@ -21,8 +22,9 @@ _ROUNDS = 20
 class Unconfined:
     """Takes the place of a `Sandbox` and contains nothing: the command can read, write and reach what its user can.
 
-    Limits hold as in a sandbox. Processes that leave their session are ended with the rest as long as their parents
-    live; one whose parents ended before it is not found.
+    Limits hold as in a sandbox. Where a control group can be made, whatever the command started is ended with it.
+    Elsewhere processes that leave their session are ended with the rest as long as their parents live; one whose
+    parents ended before it is not found.
 
     Parameters
     ----------
@@ -44,9 +46,9 @@ class Unconfined:
         cancelled: threading.Event | None = None,
     ) -> Ended:
         """Run a command to its end or to a limit; see `Sandbox.run`."""
-        with log.open("wb") as output:
+        with group(limits.processes) as own_group, log.open("wb") as output:
             process = subprocess.Popen(
-                list(command),
+                list(command) if own_group is None else own_group.joining(command),
                 cwd=cwd,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
@@ -55,15 +57,18 @@ class Unconfined:
                 start_new_session=True,
             )
             try:
-                return watched(process, limits, (self._folder,), cancelled, _end)
+                return watched(
+                    process, limits, (self._folder,), cancelled, own_group, lambda process: _end(process, own_group)
+                )
             finally:
-                _end(process)
+                _end(process, own_group)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process, its session and its descendants."""
+def _end(process: subprocess.Popen[bytes], own_group: Group | None) -> None:
+    """Kill a process, its session, its descendants and the members of its group."""
     for _ in range(_ROUNDS):
-        others = [number for number in descendants(process.pid) if number != process.pid]
+        members = own_group.members() if own_group is not None else []
+        others = {*members, *descendants(process.pid)} - {process.pid}
         for number in others:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(number, signal.SIGKILL)
