@@ -1,4 +1,4 @@
-"""How the tests are spread over two workers, and where the processes they start keep their bytecode."""
+"""How the tests are spread over two workers and the cores, and where the processes they start keep their bytecode."""
 
 import os
 import sys
@@ -10,6 +10,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 # They train under a wall clock, and share services: side by side they would take each other's time.
 _TOGETHER = "tests/e2e/"
+
+# Two workers with a thread per core each wait for each other: the tests of models took three times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if sys.dont_write_bytecode:
     # Containers often forbid bytecode. A hundred processes would compile the same libraries, ten seconds each time.

@@ -186,7 +186,7 @@ class NetworkJob(Job):
         self.logged_losses = Composite(weights if self.data.treatment.shape[1] > 1 else trained)
         self.best = BestWeights(folder, BEST_OF)
         self.patience = Patience(training.early_stopping.patience, min_delta=training.early_stopping.min_delta)
-        self.patient, self.last_loss, self.keeping_s = True, 0.0, 0.0
+        self.last_loss, self.keeping_s = 0.0, 0.0
         self.covariates = torch.from_numpy(self.data.covariates).to(device(), torch.float32)
         self.counts = torch.from_numpy(self.data.treatment.copy()).to(device())
         self.offsets = torch.from_numpy(self.data.offsets).to(device(), torch.float32)
@@ -275,7 +275,7 @@ class NetworkJob(Job):
             return "total_steps"
         if self.progress.epoch == self.config.training.epochs:
             return "epochs"
-        return None if self.patient else "early_stopping"
+        return "early_stopping" if self.patience.exhausted else None
 
     def _loss(self, rows: torch.Tensor, losses: Composite) -> tuple[torch.Tensor, dict[str, float]]:
         log_mean, log_size = self.model(self.covariates[rows], self.offsets)
@@ -300,7 +300,7 @@ class NetworkJob(Job):
         with self.planner.evaluating():
             metrics = self._dev_metrics()
             self.best.offer(self.progress.step, metrics, self.model.state_dict)
-        self.patient = not self.patience.exhausted_by(metrics.get("dev_nll", math.nan))
+        self.patience.note(metrics.get("dev_nll", math.nan))
         self.note_dev(metrics, started)
         self._reserve()
         return metrics

@@ -175,12 +175,28 @@ def test_the_running_mean_of_the_loss_ignores_what_is_not_finite():
     assert progress.s_per_example == [4.0, 1.0]
 
 
+def exhausted_after_each(patience, values):
+    told = []
+    for value in values:
+        patience.note(value)
+        told.append(patience.exhausted)
+    return told
+
+
 def test_patience_counts_evaluations_without_an_improvement_and_survives_a_resume():
     patience = Patience(3, min_delta=0.1)
-    assert [patience.exhausted_by(value) for value in (2.0, 1.95, math.nan)] == [False, False, False]
+    assert exhausted_after_each(patience, (2.0, 1.95, math.nan)) == [False, False, False]
     resumed = Patience(3, min_delta=0.1)
     resumed.load_state_dict(patience.state_dict())
-    assert resumed.exhausted_by(1.91)
-    assert not Patience(None, min_delta=0.0).exhausted_by(math.nan)
+    assert exhausted_after_each(resumed, (1.91,)) == [True]
+    assert exhausted_after_each(Patience(None, min_delta=0.0), (math.nan,)) == [False]
     fresh = Patience(2, min_delta=0.1)
-    assert [fresh.exhausted_by(value) for value in (2.0, 1.95, 1.8, 1.75, 1.75)] == [False, False, False, False, True]
+    assert exhausted_after_each(fresh, (2.0, 1.95, 1.8, 1.75, 1.75)) == [False, False, False, False, True]
+
+
+def test_a_run_that_was_stopped_early_and_killed_knows_it_when_it_comes_back():
+    patience = Patience(1, min_delta=0.0)
+    exhausted_after_each(patience, (1.0, 2.0))
+    resumed = Patience(1, min_delta=0.0)
+    resumed.load_state_dict(patience.state_dict())
+    assert resumed.exhausted

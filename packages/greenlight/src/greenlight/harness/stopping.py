@@ -38,8 +38,13 @@ class Patience:
     Examples
     --------
     >>> patience = Patience(2, min_delta=0.0)
-    >>> [patience.exhausted_by(value) for value in (3.0, 2.0, 2.5, 2.0)]
-    [False, False, False, True]
+    >>> for value in (3.0, 2.0, 2.5, 2.0):
+    ...     patience.note(value)
+    ...     print(patience.exhausted)
+    False
+    False
+    False
+    True
     """
 
     def __init__(self, evaluations: int | None, *, min_delta: float) -> None:
@@ -48,12 +53,16 @@ class Patience:
         self._lowest = math.inf
         self._without = 0
 
-    def exhausted_by(self, value: float) -> bool:
-        """Note the value of an evaluation and return whether training should stop; NaN is never better."""
+    def note(self, value: float) -> None:
+        """Note the value of an evaluation; NaN is never better."""
         if value < self._lowest - self._min_delta:
             self._lowest, self._without = value, 0
         else:
             self._without += 1
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether training should stop; a resumed run knows it from its state."""
         return self._evaluations is not None and self._without >= self._evaluations
 
     def state_dict(self) -> dict[str, Any]:
