@@ -40,7 +40,7 @@ def server(*arguments: str) -> Iterator[dict[str, str]]:
             yield exports
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(20)
+            process.wait(100)
 
 
 def python(

@@ -207,9 +207,9 @@ def test_an_interrupted_run_leaves_no_process_and_no_half_file(tmp_path, number)
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
         wait_for(lambda: len(marked(marker)) >= 3)
         process.send_signal(number)
-        status = process.wait(30)
+        status = process.wait(100)
     assert status == (-signal.SIGKILL if number == signal.SIGKILL else 130)
-    wait_for(lambda: not marked(marker), timeout_s=20)
+    wait_for(lambda: not marked(marker), timeout_s=60)
     assert not list(tmp_path.rglob("*.json"))
     assert not list(tmp_path.rglob("*.part"))
     if number != signal.SIGKILL:

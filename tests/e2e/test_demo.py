@@ -173,4 +173,4 @@ def test_ctrl_c_in_the_demo_leaves_nothing_running(tmp_path):
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert "nothing is left running" in output
-    wait_for(lambda: not marked(marker), timeout_s=10)
+    wait_for(lambda: not marked(marker), timeout_s=60)

@@ -134,7 +134,7 @@ def running(models: Sequence[str], datasets: Sequence[str], token: str | None = 
             yield Running(process, address)
         finally:
             process.send_signal(signal.SIGTERM)
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=100)
     assert "Traceback" not in errors, errors
 
 

@@ -33,7 +33,7 @@ def ask(
     lines += [f"Host: {host}"] if host is not None else []
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     lines += [f"Content-Length: {len(body)}", "Content-Type: application/x-www-form-urlencoded"] if body else []
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=100) as connection:
         connection.sendall(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
         received = b"".join(iter(lambda: connection.recv(65536), b""))
     head, _, content = received.partition(b"\r\n\r\n")

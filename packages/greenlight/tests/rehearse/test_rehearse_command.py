@@ -110,7 +110,7 @@ def test_one_call_lists_the_chain_of_crashes_and_what_evaluate_made_up_and_leave
 
 def begun(folder, process):
     """Wait until the slow command of a rehearsal has begun."""
-    for _ in range(600):
+    for _ in range(1200):
         if list(folder.glob("greenlight-rehearsal-*/w/results/slow-a/begun.txt")):
             return
         assert process.poll() is None, process.communicate()
@@ -148,7 +148,7 @@ def test_after_a_signal_no_process_is_left_and_after_kill_9_the_next_one_removes
             assert told.strip().splitlines()[-1].startswith("interrupted")
         if status != -9:
             assert list(private.iterdir()) == []
-        for _ in range(100):
+        for _ in range(600):
             if not of_it(private):
                 break
             time.sleep(0.1)

@@ -147,7 +147,7 @@ def test_only_the_ports_that_are_let_in_can_be_reached(attack):
             import urllib.request
             for port in ({let_in}, {kept_out}):
                 try:
-                    print(port, urllib.request.urlopen(f'http://127.0.0.1:{{port}}/', timeout=3).read())
+                    print(port, urllib.request.urlopen(f'http://127.0.0.1:{{port}}/', timeout=60).read())
                 except OSError as error:
                     print(port, 'closed')
             """,

@@ -72,7 +72,7 @@ def hub_address(cache: Path) -> Iterator[str]:
             yield address
         finally:
             process.send_signal(signal.SIGTERM)
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=100)
     assert "Traceback" not in errors, errors
 
 

@@ -79,7 +79,7 @@ class Served:
         if key:
             request.add_header("Authorization", "Basic " + base64.b64encode(f"api:{self.key}".encode()).decode())
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=100) as response:
                 return response.status, response.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -119,7 +119,7 @@ class Served:
                 client.communicate()
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=100)
         return self.process.returncode
 
 

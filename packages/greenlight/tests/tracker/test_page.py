@@ -93,7 +93,7 @@ def page(browser: Any, filled: Any) -> Iterator[Any]:
     """Return a logged-in page on which any error, policy violation or outside request fails the test."""
     context = browser.new_context(viewport={"width": 1300, "height": 1000})
     tab = context.new_page()
-    tab.set_default_timeout(20_000)
+    tab.set_default_timeout(100_000)
     trouble: list[str] = []
     tab.on("pageerror", lambda error: trouble.append(str(error)))
     tab.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)

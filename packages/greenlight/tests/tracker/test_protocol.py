@@ -339,7 +339,7 @@ def test_several_writers_of_one_run_are_refused_by_name(tracker: Any) -> None:
 
 def login(tracker: Any, key: str, to: str = "/") -> Any:
     host = urllib.parse.urlsplit(tracker.base).netloc
-    connection = http.client.HTTPConnection(host, timeout=10)
+    connection = http.client.HTTPConnection(host, timeout=60)
     connection.request(
         "POST",
         "/-/login?to=" + urllib.parse.quote(to, safe=""),

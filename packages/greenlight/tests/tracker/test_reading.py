@@ -161,7 +161,7 @@ def test_values_that_json_lacks_become_words_that_float_reads() -> None:
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
-    made = opened(tmp_path / "data", crashed_after_s=0.2)
+    made = opened(tmp_path / "data", crashed_after_s=60.0)
     yield made
     made.database.close()
 
@@ -190,12 +190,15 @@ def test_columns_are_the_numbers_of_the_rows_from_a_position_on(services: Servic
     assert services.history.columns(run.id, 0, start=5, limit=3).next == 5
 
 
-def test_a_silent_run_counts_as_crashed_until_it_is_heard_again(services: Services) -> None:
+def test_a_silent_run_counts_as_crashed_until_it_is_heard_again(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, _ = services.runs.upsert({}, number=None, path=("e", "p", "r"))
     services.stream.apply(run.id, Post())
-    assert services.runs.by_id(run.id).state == "running"  # type: ignore[union-attr]
-    time.sleep(0.25)
-    assert services.runs.by_id(run.id).state == "crashed"  # type: ignore[union-attr]
+    heard_s = time.time()
+    for silent_s, state in ((50.0, "running"), (120.0, "crashed")):
+        monkeypatch.setattr(time, "time", lambda silent_s=silent_s: heard_s + silent_s)
+        assert services.runs.by_id(run.id).state == state  # type: ignore[union-attr]
     services.stream.apply(run.id, Post())
     assert services.runs.by_id(run.id).state == "running"  # type: ignore[union-attr]
     assert services.stream.apply(run.id, Post()) is False
