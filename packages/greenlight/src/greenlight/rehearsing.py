@@ -16,6 +16,7 @@ from greenlight.rehearse.preparing import Prepared, prepare
 from greenlight.rehearse.rehearsal import Act, Rehearsal
 from greenlight.rehearse.rule import ObservationRule, all_rules, outcomes
 from greenlight.rehearse.sandbox.box import require
+from greenlight.rehearse.shrinking import shrunk_by
 from greenlight.rehearse.stage import stage
 from greenlight.rehearse.stale import private_folder
 from greenlight.rehearse.standins import hub
@@ -186,12 +187,11 @@ def _matching(patterns: Sequence[str], dynamic: Sequence[ObservationRule]) -> fr
 
 def staged_of(rehearsal: Rehearsal) -> Staged:
     """Return what a report says about the commands."""
-    shrunk = dict.fromkeys(told for act in rehearsal.acts if (told := act.shrinking.told()))
     return Staged(
         tuple(_command(act) for act in rehearsal.acts),
         tuple((part.kind, part.id, str(part.player), part.detail) for part in rehearsal.cast.parts),
         rehearsal.environment,
-        "; ".join(shrunk),
+        shrunk_by(act.shrinking for act in rehearsal.acts),
         rehearsal.confined,
     )
 

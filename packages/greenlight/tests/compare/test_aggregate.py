@@ -128,6 +128,16 @@ def test_runs_of_different_budgets_or_questions_are_not_compared(make_run):
         check_comparable([make_run("proposed"), other])
 
 
+def test_many_runs_of_different_budgets_are_refused_in_one_line_a_person_can_read(make_run):
+    runs = [make_run(f"run-{number}", budget_s=45.0 if number % 2 else 60.0) for number in range(20)]
+    with pytest.raises(GreenlightError) as raised:
+        check_comparable(runs)
+    assert str(raised.value) == (
+        "runs with different budgets cannot be compared: run-0 and 9 more had 1 min; run-1 and 9 more had 45 s; "
+        "name only runs of one budget in run_ids"
+    )
+
+
 def test_a_score_that_contradicts_the_stored_outcomes_is_refused(make_run):
     with pytest.raises(GreenlightError, match="proposed"):
         check_comparable([make_run("proposed", summary={"exact_match_at_budget": 0.99}), make_run("baseline")])

@@ -20,6 +20,7 @@ Role = Literal["proposed", "baseline", "other"]
 
 # A run id becomes a folder name, a file name and a part of an address.
 _RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -185,11 +186,19 @@ def _shared_budget(records: Sequence[RunRecord], columns: Columns) -> float | No
         for value in budgets.values()
     )
     if not same:
-        listed = "; ".join(f"{run_id} had {budget_label(value)}" for run_id, value in budgets.items())
+        having: dict[float | None, list[str]] = {}
+        for run_id, value in budgets.items():
+            having.setdefault(value, []).append(run_id)
+        listed = "; ".join(f"{_few(run_ids)} had {budget_label(value)}" for value, run_ids in having.items())
         raise GreenlightError(
             f"runs with different budgets cannot be compared: {listed}; name only runs of one budget in run_ids"
         )
     return first
+
+
+def _few(run_ids: Sequence[str]) -> str:
+    """Return names on one line, however many runs there are."""
+    return ", ".join(run_ids) if len(run_ids) <= _MOST_NAMED else f"{run_ids[0]} and {len(run_ids) - 1} more"
 
 
 def _check_questions(records: Sequence[RunRecord]) -> None:

@@ -208,7 +208,8 @@ class Performing:
         done = self._stage.perform(order.command, order.limits, order.shrinking, threads)
         act = act_of(order.phase, order.run_ids, done, order.shrinking)
         word = "exit 0" if act.is_through else f"stopped ({act.stopped})" if act.stopped else f"exit {act.status}"
-        self._told(f"{act.phase} {', '.join(act.run_ids)}: {word} after {act.seconds:.1f} s")
+        runs = ", ".join(act.run_ids) if len(act.run_ids) < 3 else f"{len(act.run_ids)} runs"
+        self._told(f"{act.phase} {runs}: {word} after {act.seconds:.1f} s")
         return act
 
     def _mended(self, acts: list[Act], crashed: Sequence[int]) -> bool:

@@ -36,16 +36,31 @@ class Shrinking:
     most_trials: int | None = None
     most_new_tokens: int | None = None
 
-    def told(self) -> str:
-        """Return what a report says of it."""
-        parts = [] if not self.step_s else [f"every optimizer step moved the clocks on by {self.step_s:g} s"]
-        parts += [] if self.most_trials is None else [f"searches stopped after {self.most_trials} trials"]
-        parts += [] if self.most_new_tokens is None else [f"answers stopped after {self.most_new_tokens} tokens"]
-        return ", ".join(parts)
-
 
 WHOLE = Shrinking()
 """Nothing is shrunk."""
+
+
+def shrunk_by(shrinkings: Iterable[Shrinking]) -> str:
+    """Return what a report says of the shrinking of all runs; empty where nothing was shrunk.
+
+    Examples
+    --------
+    >>> shrunk_by([Shrinking(2.5, most_trials=2), Shrinking(10.0, most_trials=2), WHOLE])
+    'every optimizer step moved the clocks on by 2.5 or 10 s, searches stopped after 2 trials'
+    """
+    each = list(shrinkings)
+    step_s = sorted({one.step_s for one in each if one.step_s})
+    trials = sorted({one.most_trials for one in each if one.most_trials is not None})
+    tokens = sorted({one.most_new_tokens for one in each if one.most_new_tokens is not None})
+    parts = [f"every optimizer step moved the clocks on by {_or(step_s)} s"] if step_s else []
+    parts += [f"searches stopped after {_or(trials)} trials"] if trials else []
+    parts += [f"answers stopped after {_or(tokens)} tokens"] if tokens else []
+    return ", ".join(parts)
+
+
+def _or(values: Iterable[float]) -> str:
+    return " or ".join(f"{value:g}" for value in values)
 
 
 def shrinking_of(leaves: Iterable[tuple[tuple[str, ...], Any]], steps: int) -> Shrinking:
