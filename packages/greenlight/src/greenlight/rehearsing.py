@@ -9,7 +9,7 @@ from pathlib import Path
 from greenlight.contract.submission import Submission, submission
 from greenlight.data_home import tracker_home
 from greenlight.errors import GreenlightError
-from greenlight.rehearse.cast import cast
+from greenlight.rehearse.cast import cast, deepened
 from greenlight.rehearse.environment import current
 from greenlight.rehearse.performing import Patience, Performing
 from greenlight.rehearse.preparing import Prepared, prepare
@@ -142,8 +142,9 @@ def perform(
         ) as place,
     ):
         return Performing(subject, prepared.files, run_ids, place, request.patience, told).perform(
-            played, prepared.environment.note, prepared.trouble, confined=request.confined
-        )
+            played, prepared.environment.note, prepared.trouble, confined=request.confined,
+            deepen=lambda: deepened(played, home / "stand-ins"),
+        )  # fmt: skip
 
 
 def _runs(subject: Submission, asked: Sequence[str]) -> tuple[str, ...]:
@@ -200,8 +201,8 @@ def _command(act: Act) -> Command:
     ended = f"exit {act.status}" if act.stopped is None else f"ended from outside: {act.stopped}"
     if act.crash is not None and act.crash.raised is not None:
         ended += f", {act.crash.raised.root_type}"
-    if act.refused is not None:
-        ended += f", {act.refused}"
+    if act.excused is not None:
+        ended += f", {act.excused}"
     return Command(
         str(act.phase),
         act.run_ids,

@@ -3,6 +3,7 @@
 import textwrap
 
 import pytest
+import yaml
 
 from greenlight.rehearse.menders import all_menders, mend
 from greenlight.rehearse.menders.review_edits import EDITING
@@ -326,3 +327,55 @@ def test_null_bytes_are_left_out_of_code():
     found = mend(raised, {"src/train.py": b"x = 1\0\n", "data.bin": b"\0"})
     assert found is not None
     assert found.files == {"src/train.py": b"x = 1\n", "data.bin": b"\0"}
+
+
+@pytest.mark.parametrize(
+    ("config", "kind", "message", "expected"),
+    [
+        (
+            "defaults:\n  - run: ???  # chosen\n  - _self_\nmode: full\n",
+            "ConfigCompositionException",
+            "You must specify 'run', e.g, run=<OPTION>\nAvailable options:",
+            {"defaults": ["_self_"], "run": None, "mode": "full"},
+        ),
+        (
+            "defaults:\n  - _self_\n  - runs@run: ${run}\nrun: ???\n",
+            "InterpolationKeyError",
+            "Interpolation key 'run' not found",
+            {"defaults": ["_self_"], "run": "???"},
+        ),
+        (
+            "defaults:\n- run: base\n",
+            "MissingConfigException",
+            "In 'config': Could not find 'run/base'",
+            {"defaults": ["_self_"], "run": None},
+        ),
+    ],
+    ids=["a group without a folder", "an interpolation of itself", "the only entry"],
+)
+def test_a_run_that_no_group_offers_is_loaded_from_its_file(config, kind, message, expected):
+    main = (
+        "import hydra\n@hydra.main(config_path='../config', config_name='config')\ndef main(cfg):\n    use(cfg.run)\n"
+    )
+    files = {"config/config.yaml": config, "src/main.py": main, "config/runs/a.yaml": "run_id: a\n"}
+    assert yaml.safe_load(text_after(crash(kind, message), files, "config/config.yaml")) == expected
+    text = text_after(crash(kind, message), files, "src/main.py")
+    assert '"config/runs" / f"{cfg.run}.yaml")\n    use(cfg.run)' in text
+    at_the_top = {**files, "config/runs/a.yaml": "# @package _global_\nmodel: {}\n"}
+    assert mend(crash(kind, message), {path: content.encode() for path, content in at_the_top.items()}) is None
+
+
+def test_a_group_of_runs_that_exists_is_left_alone():
+    files = {"config/config.yaml": b"defaults:\n  - run: ???\n", "config/run/a.yaml": b"x: 1\n"} | {
+        "config/runs/a.yaml": b"x: 1\n"
+    }
+    assert mend(crash("ConfigCompositionException", "You must specify 'run', e.g, run=<OPTION>"), files) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [("f(cfg.model.name)", None), ('f(cfg["model"]["name"])', None), ("f(cfg.model)", "full")]
+)
+def test_a_text_does_not_stand_for_what_has_keys_below_it(code, expected):
+    raised = crash("ConfigAttributeError", "Missing key model\nfull_key: model", "src/a.py", 1, code)
+    found = mend(raised, {"config/config.yaml": b"mode: full\n", "src/a.py": f"{code}\n".encode()})
+    assert (None if found is None else yaml.safe_load(found.files["config/config.yaml"])["model"]) == expected

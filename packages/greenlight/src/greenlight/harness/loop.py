@@ -144,10 +144,11 @@ class BudgetClock:
         self._file = file
 
     def row(self) -> Row:
-        """Return the clock's columns of a logged row."""
+        """Return the clock's columns of a logged row, of one moment."""
+        elapsed_s = self.budget.elapsed_s
         return {
-            "elapsed_s": self.budget.elapsed_s,
-            "remaining_s": self.budget.remaining_s,
+            "elapsed_s": elapsed_s,
+            "remaining_s": max(0.0, self.budget.total_s - elapsed_s),
             "training_s": self.budget.training_s,
         }
 

@@ -6,7 +6,7 @@ import ast
 import enum
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ _NAME_KEYS = frozenset(
 )
 _CONFIGURATION_KEYS = frozenset({"config", "config_name", "subset", "configuration", "dataset_config", "hf_config"})
 _ROWS_TO_TRAIN_ON = 64
+LAYERS = 12
+"""Layers of a stand-in where two are too few: as many as the smallest well-known models have; each costs time."""
 
 
 class Player(enum.StrEnum):
@@ -144,6 +146,25 @@ def cast(files: Mapping[str, bytes], mapped: Sequence[hub.Repository], cache: Pa
             if folder is not None:
                 served.append(hub.Repository("dataset", set_id, (hub.Part(folder.resolve()),)))
     return Cast(tuple(parts), tuple(served))
+
+
+def deepened(shallow: Cast, cache: Path) -> Cast | None:
+    """Return a cast whose stand-ins for models have many layers, or None where no model has a stand-in."""
+    folders: dict[str, Path] = {}
+    parts = []
+    for part in shallow.parts:
+        if part.kind == "model" and part.player is Player.STAND_IN:
+            folders[part.id] = models.folder(part.id, cache / "models", LAYERS)
+            parts.append(replace(part, detail=f"{part.detail} in {LAYERS} layers"))
+        else:
+            parts.append(part)
+    repositories = tuple(
+        hub.Repository("model", one.id, (hub.Part(folders[one.id].resolve()),))
+        if one.kind == "model" and one.id in folders
+        else one
+        for one in shallow.repositories
+    )
+    return Cast(tuple(parts), repositories) if folders else None
 
 
 def _whole_id(short: str) -> str | None:

@@ -13,7 +13,7 @@ import yaml
 
 from greenlight.contract import commands
 from greenlight.contract.submission import Submission
-from greenlight.rehearse.cast import Cast
+from greenlight.rehearse.cast import LAYERS, Cast
 from greenlight.rehearse.comparable import groups
 from greenlight.rehearse.menders import mend
 from greenlight.rehearse.produced import produced
@@ -24,6 +24,7 @@ from greenlight.rehearse.stage import Performed, Stage
 from greenlight.rehearse.tracked import tracked
 
 _MOST_ROUNDS = 25  # of mending; every one lists another crash
+_SLOWER = 3.0
 _TAIL_BYTES = 4000
 _LARGEST_LOG = 1 << 20
 _MOST_LINES = 20
@@ -84,12 +85,31 @@ class Performing:
         self._acts: list[Act] = []
         self._rounds = 0
         self._alone = stage.results.with_name("results-alone")
+        self._deepen: Callable[[], Cast | None] | None = None
+        self._slower = 1.0  # stand-ins of more layers take more time
 
     def perform(
-        self, cast: Cast, environment: str, install: tuple[InstallTrouble, ...] | None, *, confined: bool
+        self,
+        cast: Cast,
+        environment: str,
+        install: tuple[InstallTrouble, ...] | None,
+        *,
+        confined: bool,
+        deepen: Callable[[], Cast | None] | None = None,
     ) -> Rehearsal:
-        """Perform everything and return what was seen; the arguments go into it as they are."""
+        """Perform everything and return what was seen.
+
+        Parameters
+        ----------
+        cast
+            What the stage serves.
+        environment, install, confined
+            Go into what is returned as they are.
+        deepen
+            Makes a cast with stand-ins of more layers, for code that the others are too small for.
+        """
         results, patience = self._stage.results, self._patience
+        self._cast, self._deepen = cast, deepen
         self._through(
             [
                 self._order(
@@ -111,7 +131,7 @@ class Performing:
         return Rehearsal(
             self._submission,
             self._run_ids,
-            cast,
+            self._cast,
             tuple(self._acts),
             after_trial,
             tracked(self._stage.tracker_data),
@@ -159,7 +179,7 @@ class Performing:
             self._through([_Order(Phase.EVALUATE, group, command, limits, WHOLE)])
         if all(act.is_through for act in self._acts[before:]):
             said = f"refused, as it should: {crash.raised.root_message}"
-            self._acts[last] = replace(self._acts[last], crash=None, refused=said)
+            self._acts[last] = replace(self._acts[last], crash=None, excused=said)
 
     def _order(self, phase: Phase, run_id: str, command: Sequence[str], seconds: float) -> _Order:
         shrinking = WHOLE if phase is Phase.TRIAL else shrinking_of(self._leaves(run_id), FULL_STEPS)
@@ -183,12 +203,50 @@ class Performing:
         # As many as run at once go before the others: what is wrong with all of them is found and mended there.
         at_once = self._patience.side_by_side
         for pending in ([*orders[:at_once]], [*orders[at_once:]]):
+            doubted: list[int] = []  # the acts that are performed once more
             while pending:
                 acts = self._side_by_side(pending)
+                self._settle(doubted, acts)
                 crashed = [i for i, act in enumerate(acts) if act.crash is not None]
                 mended = self._mended(acts, crashed)
+                again = crashed if mended else self._on_more_layers(acts, crashed)
+                doubted = [] if mended else [len(self._acts) + i for i in again]
                 self._acts += acts
-                pending = [pending[i] for i in crashed] if mended else []
+                pending = [pending[i] for i in again]
+
+    def _on_more_layers(self, acts: Sequence[Act], crashed: Sequence[int]) -> list[int]:
+        """Serve stand-ins of more layers where the experiment's own checks may have found too few; return which acts.
+
+        This is done once; a crash that comes again was none of the stand-in's.
+        """
+        doubted = [index for index in crashed if _may_be_too_small(acts[index])]
+        deep = self._deepen() if doubted and self._deepen is not None else None
+        if deep is None:
+            return []
+        self._deepen, self._shallow, self._cast = None, self._cast, deep
+        self._slower = _SLOWER
+        self._stage.serve(deep.repositories)
+        self._told(f"  a check of the experiment failed; once more with stand-ins of {LAYERS} layers")
+        return doubted
+
+    def _settle(self, doubted: Sequence[int], acts: Sequence[Act]) -> None:
+        """Excuse crashes that more layers did away with; where there are none, the small stand-ins come back."""
+        if not doubted:
+            return
+        # One that a limit ended came as far as that: the check, which had failed before, held.
+        cured = [
+            index for index, act in zip(doubted, acts, strict=True) if not _same(self._acts[index].crash, act.crash)
+        ]
+        for index in cured:
+            crash = self._acts[index].crash
+            assert crash is not None
+            assert crash.raised is not None
+            raised = crash.raised
+            said = f"{raised.root_type}: {raised.root_message}; not so with a stand-in of {LAYERS} layers"
+            self._acts[index] = replace(self._acts[index], crash=None, excused=said)
+        if not cured:
+            self._cast, self._slower = self._shallow, 1.0
+            self._stage.serve(self._cast.repositories)
 
     def _side_by_side(self, orders: Sequence[_Order]) -> list[Act]:
         at_once = min(self._patience.side_by_side, len(orders))
@@ -205,7 +263,8 @@ class Performing:
             pool.shutdown(cancel_futures=True)
 
     def _act(self, order: _Order, threads: int | None) -> Act:
-        done = self._stage.perform(order.command, order.limits, order.shrinking, threads)
+        limits = replace(order.limits, seconds=self._slower * order.limits.seconds)
+        done = self._stage.perform(order.command, limits, order.shrinking, threads)
         act = act_of(order.phase, order.run_ids, done, order.shrinking)
         word = "exit 0" if act.is_through else f"stopped ({act.stopped})" if act.stopped else f"exit {act.status}"
         runs = ", ".join(act.run_ids) if len(act.run_ids) < 3 else f"{len(act.run_ids)} runs"
@@ -229,6 +288,23 @@ class Performing:
                 self._told(f"  {crash.raised.root_type} at {place}; scratch copy: {found.said}")
                 return True
         return False
+
+
+def _may_be_too_small(act: Act) -> bool:
+    """Tell whether a command was ended by a check or an index of the experiment's own, as for the twelfth layer."""
+    raised = act.crash.raised if act.crash is not None and act.phase in (Phase.TRIAL, Phase.FULL) else None
+    if raised is None or not raised.path:
+        return False
+    checks = raised.code.lstrip().startswith(("assert ", "assert(", "raise "))
+    return raised.root_type == "IndexError" or (checks and raised.root_type in ("AssertionError", "ValueError"))
+
+
+def _same(one: Crash | None, other: Crash | None) -> bool:
+    if one is None or other is None or one.raised is None or other.raised is None:
+        return False
+    return (one.raised.path, one.raised.line, one.raised.root_type) == (
+        other.raised.path, other.raised.line, other.raised.root_type,
+    )  # fmt: skip
 
 
 def act_of(phase: Phase, run_ids: tuple[str, ...], done: Performed, shrinking: Shrinking) -> Act:

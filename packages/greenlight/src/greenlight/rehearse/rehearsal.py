@@ -69,8 +69,9 @@ class Act:
         Resident memory of all its processes.
     tail
         The last lines of its output.
-    refused
-        What it said when it refused what should be refused; None where it did not.
+    excused
+        Why an end with another status than 0 is no crash: it refused what should be refused, or its stand-in was too
+        small for it; None where it is one.
     deprecations
         Lines of its output that say that something is deprecated: some libraries log that and do not warn.
     """
@@ -89,7 +90,7 @@ class Act:
     peak_memory_bytes: int = 0
     tail: str = ""
     deprecations: tuple[str, ...] = ()
-    refused: str | None = None
+    excused: str | None = None
 
     @property
     def is_through(self) -> bool:

@@ -6,7 +6,7 @@ import itertools
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +65,12 @@ class Stage:
     """
 
     def __init__(
-        self, work: Path, environment: Mapping[str, str], sandbox: Sandbox | Unconfined, tracker_url: str, data: Path
+        self,
+        work: Path,
+        environment: Mapping[str, str],
+        tracker_url: str,
+        data: Path,
+        opened: Callable[[Sequence[hub.Repository]], tuple[str, Sandbox | Unconfined]],
     ) -> None:
         self.experiment = work / "experiment"
         self.results = work / "results"
@@ -73,13 +78,18 @@ class Stage:
         self.tracker_data = data
         self._work = work
         self._environment = dict(environment)
-        self._sandbox = sandbox
+        self._opened = opened
+        self._sandbox: Sandbox | Unconfined | None = None
         self._numbers = itertools.count(1)
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
         """End the commands that are being performed, from another thread; every later one ends at once."""
         self._cancelled.set()
+
+    def serve(self, repositories: Sequence[hub.Repository]) -> None:
+        """Serve other repositories to the commands that are performed from now on; none may be going on."""
+        self._environment["HF_ENDPOINT"], self._sandbox = self._opened(repositories)
 
     def put(self, files: Mapping[str, bytes]) -> None:
         """Write files of the experiment over those that are there."""
@@ -119,6 +129,7 @@ class Stage:
         environment["GREENLIGHT_SUBJECT"] = str(self.experiment)
         if threads is not None:
             environment["OMP_NUM_THREADS"] = str(threads)
+        assert self._sandbox is not None, "nothing is served yet"
         ended = self._sandbox.run(
             command,
             cwd=self.experiment,
@@ -174,13 +185,21 @@ def stage(
     try:
         with ExitStack() as stack:
             tracker_url = stack.enter_context(loopback.background(tracker.app(data)))
-            hub_url = stack.enter_context(loopback.background(hub.app(repositories)))
+
+            def opened(served: Sequence[hub.Repository]) -> tuple[str, Sandbox | Unconfined]:
+                hub_url = stack.enter_context(loopback.background(hub.app(served)))
+                if not confined:
+                    return hub_url, Unconfined(work)
+                ports = [port for url in (tracker_url, hub_url) if (port := urlsplit(url).port) is not None]
+                private = work.parent / "s"
+                private.mkdir(exist_ok=True)
+                return hub_url, Sandbox(work, given.shown.also(record.STARTUP), ports, private)
+
             variables = {
                 "PATH": os.pathsep.join([str(uv.parent), str(given.python.parent), "/usr/bin", "/bin"]),
                 "HOME": str(work / "home"),
                 "LANG": "C.UTF-8",
                 "HF_HOME": str(work / "home" / "huggingface"),
-                "HF_ENDPOINT": hub_url,
                 "HF_UPDATE_DOWNLOAD_COUNTS": "0",
                 "WANDB_BASE_URL": tracker_url,
                 "WANDB_API_KEY": tracker.api_key(data),
@@ -189,13 +208,8 @@ def stage(
                 "OMP_WAIT_POLICY": "PASSIVE",
                 "GOMP_SPINCOUNT": "0",
             }
-            ports = [port for url in (tracker_url, hub_url) if (port := urlsplit(url).port) is not None]
-            sandbox: Sandbox | Unconfined = Unconfined(work)
-            if confined:
-                private = work.parent / "s"
-                private.mkdir(exist_ok=True)
-                sandbox = Sandbox(work, given.shown.also(record.STARTUP), ports, private)
-            place = Stage(work, variables, sandbox, tracker_url, data)
+            place = Stage(work, variables, tracker_url, data, opened)
+            place.serve(repositories)
             place.put(files)
             yield place
     finally:

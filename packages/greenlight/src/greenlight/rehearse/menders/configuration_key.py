@@ -43,6 +43,8 @@ class ConfigurationKey(Mender):
             if found is None:
                 continue
             name, value = found
+            if not isinstance(value, dict) and re.search(rf"\b{re.escape(wanted[-1])}\b['\"]?\]?\s*[.\[]", raised.code):
+                continue  # what is read is below it
             written = with_key(files[path], wanted, value)
             if written is not None:
                 result[path], source = written, name

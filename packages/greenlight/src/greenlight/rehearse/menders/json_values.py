@@ -11,8 +11,8 @@ from greenlight.rehearse.menders.mender import Mended, Mender
 from greenlight.rehearse.menders.place import places
 from greenlight.rehearse.observer.record import Raised
 
-# Numbers stay numbers: what is read back later is of the kind that was written. The type is asked, because an object may
-# look up attributes among its own values, as a summary of wandb does, and raise KeyError.
+# Numbers stay numbers: what is read back later is of the kind that was written. The type is asked, because an object
+# may look up attributes among its own values, as a summary of wandb does, and raise KeyError.
 _DEFAULT = "lambda o: o.tolist() if hasattr(type(o), 'tolist') else dict(o) if hasattr(type(o), 'keys') else str(o)"
 
 

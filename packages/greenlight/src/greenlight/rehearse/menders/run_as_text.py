@@ -25,18 +25,27 @@ class RunAsText(Mender):
         if where is None or not raised.root_message.startswith("'str' object has no attribute "):
             return None
         owners = [n.value for n in where.inside(ast.Attribute) if isinstance(n.value, ast.Attribute)]
-        folder = next((f for f in RUN_FOLDERS if any(path.startswith(f"{f}/") for path in files)), None)
+        folder = run_folder(files)
         if folder is None or not any(owner.attr == "run" for owner in owners):
             return None
-        result = dict(files)
-        for path in files:
-            if path.endswith(".py"):
-                module = Module(path, files[path])
-                changes = [
-                    c for f in module.functions if is_application(module, f) for c in _loading(module, f, folder)
-                ]
-                result = changed(result, path, changes) if changes else result
+        result = with_loading(files, folder)
         return Mended(result, f"the file of {folder} that run=<id> names is loaded") if result != files else None
+
+
+def run_folder(files: Mapping[str, bytes]) -> str | None:
+    """Return the folder that holds the run files, or None where there are none."""
+    return next((f for f in RUN_FOLDERS if any(path.startswith(f"{f}/") for path in files)), None)
+
+
+def with_loading(files: Mapping[str, bytes], folder: str) -> dict[str, bytes]:
+    """Return the files with applications of Hydra in which ``run`` is the content of the file that it named."""
+    result = dict(files)
+    for path in files:
+        if path.endswith(".py"):
+            module = Module(path, files[path])
+            changes = [c for f in module.functions if is_application(module, f) for c in _loading(module, f, folder)]
+            result = changed(result, path, changes) if changes else result
+    return result
 
 
 def is_application(module: Module, function: Function) -> bool:

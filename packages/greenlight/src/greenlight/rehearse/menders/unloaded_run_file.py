@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
-from greenlight.contract.submission import RUN_FOLDERS
 from greenlight.rehearse.menders.edits import changed, statement_before
 from greenlight.rehearse.menders.mender import Mended, Mender
 from greenlight.rehearse.menders.place import places
-from greenlight.rehearse.menders.run_as_text import is_application
+from greenlight.rehearse.menders.run_as_text import is_application, run_folder
 from greenlight.rehearse.observer.record import Raised
 from greenlight.review.module import parameters
 from greenlight.review.yaml_file import YamlFile
@@ -31,7 +30,7 @@ class UnloadedRunFile(Mender):
         config = YamlFile("config/config.yaml", files.get("config/config.yaml", b""))
         if found is None or found[1] != found[2] or found[1] in config.data or "run" not in config.data:
             return None
-        folder = next((f for f in RUN_FOLDERS if any(path.startswith(f"{f}/") for path in files)), None)
+        folder = run_folder(files)
         runs = [YamlFile(p, c) for p, c in files.items() if folder is not None and p.startswith(f"{folder}/")]
         if not runs or not all(found[1] in run.data for run in runs):
             return None

@@ -33,7 +33,7 @@ def _recipe() -> str:
     return digest.hexdigest()[:12]
 
 
-def folder(model_id: str, cache: Path) -> Path:
+def folder(model_id: str, cache: Path, layers: int | None = None) -> Path:
     """Return the folder of a stand-in for a model, made at first use.
 
     Parameters
@@ -42,6 +42,8 @@ def folder(model_id: str, cache: Path) -> Path:
         The id on the public hub, for instance ``Qwen/Qwen3-0.6B``.
     cache
         Where stand-ins are kept. One appears there whole or not at all, also when several processes start at once.
+    layers
+        How many layers it has; two by default.
 
     Raises
     ------
@@ -56,7 +58,10 @@ def folder(model_id: str, cache: Path) -> Path:
             f"--model {model_id}: no stand-in is known for this id; map a folder with a model that `transformers` "
             f"loads: --model {model_id}=FOLDER"
         )
-    place = cache / f"{model_id.replace('/', '--')}-{_recipe()}"
+    size = ""
+    if layers is not None:
+        architecture, size = architecture.of_layers(layers), f"-{layers}-layers"
+    place = cache / f"{model_id.replace('/', '--')}{size}-{_recipe()}"
     if not place.is_dir():
         from greenlight.rehearse.standins.datasets.sentences import corpus
 

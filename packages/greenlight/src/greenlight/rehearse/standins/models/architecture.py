@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Task = Literal["causal", "masked", "sequence-to-sequence", "image", "image-and-text"]
+_COUNTS_OF_LAYERS = (
+    "num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers",
+)  # fmt: skip
 Pieces = Literal["byte-pairs", "sentence-pairs", "lower-case-pairs", "word-pieces", "unigrams"]
 
 
@@ -85,3 +88,21 @@ class Architecture:
     generation: Mapping[str, Any] | None = None
     processor: Mapping[str, Any] | None = None
     own_output: bool = False
+
+    def of_layers(self, layers: int) -> Architecture:
+        """Return it with another number of layers; one that counts its layers otherwise (ResNet) stays as it is."""
+        return replace(self, config=_of_layers(self.config, layers))
+
+
+def _of_layers(config: Mapping[str, Any], layers: int) -> dict[str, Any]:
+    changed: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            changed[key] = _of_layers(value, layers)
+        elif key in _COUNTS_OF_LAYERS:
+            changed[key] = layers
+        elif key == "layer_types":
+            changed[key] = [value[n % len(value)] for n in range(layers)]
+        else:
+            changed[key] = value
+    return changed

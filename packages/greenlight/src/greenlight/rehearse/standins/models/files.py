@@ -29,9 +29,9 @@ tags:
 
 # Stand-in for {model_id}
 
-Not the model of that name: random weights in a `{model_class}` of two layers, and a tokenizer of the same kind with a
-small vocabulary. greenlight made it so that code that loads `{model_id}` can be rehearsed without a network. Nothing
-that ran on it is a result. Ids of tokens, sizes of layers and every output differ from the real model's; names of
+Not the model of that name: random weights in a small `{model_class}`, and a tokenizer of the same kind with a small
+vocabulary. greenlight made it so that code that loads `{model_id}` can be rehearsed without a network. Nothing that ran
+on it is a result. Ids of tokens, number and sizes of layers and every output differ from the real model's; names of
 modules, added tokens, the default side of padding and the keys of the configuration are the real ones.
 """
 
