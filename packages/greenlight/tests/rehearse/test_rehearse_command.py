@@ -108,6 +108,23 @@ def test_one_call_lists_the_chain_of_crashes_and_what_evaluate_made_up_and_leave
     assert list(private.iterdir()) == []
 
 
+def test_of_several_runs_one_can_be_rehearsed_and_its_evaluation_is_that_of_one_run(tmp_path, private):
+    folder = experiment(tmp_path / "e", "proposed-a", "comparative-b")
+    main = (folder / "src" / "main.py").read_text(encoding="utf-8")
+    (folder / "src" / "main.py").write_text(
+        main.replace("(place /", "place.mkdir(parents=True, exist_ok=True)\n(place /")
+    )
+    words = ("rehearse", folder, "--run", "proposed-a", "--no-install", "--format", "json")
+    done = subprocess.run(greenlight(*words), capture_output=True, text=True, check=False)
+    report = json.loads(done.stdout)
+    assert [(c["phase"], c["runs"], c["ended"]) for c in report["rehearsal"]["commands"]] == [
+        (phase, ["proposed-a"], "exit 0") for phase in ("trial", "full", "evaluate")
+    ]
+    assert "GR805" in {finding["rule"] for finding in report["findings"]}
+    reasons = [reason for criterion in report["criteria"] for reason in criterion["reasons"]]
+    assert not [reason for reason in reasons if reason.startswith("GR805")]
+
+
 def begun(folder, process):
     """Wait until the slow command of a rehearsal has begun."""
     for _ in range(1200):

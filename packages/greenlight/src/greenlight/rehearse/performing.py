@@ -136,7 +136,7 @@ class Performing:
             after_trial,
             tracked(self._stage.tracker_data),
             produced(results),
-            produced(self._alone),
+            produced(self._alone if self._alone.is_dir() else results),  # one run is evaluated once
             environment,
             install,
             confined,
