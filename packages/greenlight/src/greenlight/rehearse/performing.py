@@ -13,9 +13,10 @@ import yaml
 
 from greenlight.contract import commands
 from greenlight.contract.submission import Submission
+from greenlight.rehearse.as_written import as_written
 from greenlight.rehearse.cast import LAYERS, Cast
 from greenlight.rehearse.comparable import groups
-from greenlight.rehearse.menders import mend
+from greenlight.rehearse.menders import Mended, mend
 from greenlight.rehearse.produced import produced
 from greenlight.rehearse.rehearsal import Act, Crash, InstallTrouble, Phase, Rehearsal
 from greenlight.rehearse.sandbox import Limits
@@ -206,12 +207,18 @@ class Performing:
             doubted: list[int] = []  # the acts that are performed once more
             while pending:
                 acts = self._side_by_side(pending)
-                self._settle(doubted, acts)
+                written = [as_written(a, self._stage.experiment, self._files, self._submission.files) for a in acts]
+                self._settle(doubted, written)
                 crashed = [i for i, act in enumerate(acts) if act.crash is not None]
                 mended = self._mended(acts, crashed)
-                again = crashed if mended else self._on_more_layers(acts, crashed)
-                doubted = [] if mended else [len(self._acts) + i for i in again]
-                self._acts += acts
+                if mended is None:
+                    again = self._on_more_layers(acts, crashed)
+                    doubted = [len(self._acts) + i for i in again]
+                else:
+                    index, found = mended
+                    written[index] = replace(written[index], mended=found.said, rough=found.rough)
+                    again, doubted = crashed, []
+                self._acts += written
                 pending = [pending[i] for i in again]
 
     def _on_more_layers(self, acts: Sequence[Act], crashed: Sequence[int]) -> list[int]:
@@ -271,8 +278,8 @@ class Performing:
         self._told(f"{act.phase} {runs}: {word} after {act.seconds:.1f} s")
         return act
 
-    def _mended(self, acts: list[Act], crashed: Sequence[int]) -> bool:
-        """Mend the cause of the first crash that can be mended; note it there."""
+    def _mended(self, acts: Sequence[Act], crashed: Sequence[int]) -> tuple[int, Mended] | None:
+        """Mend the cause of the first crash that can be mended; return which act's it was, and how."""
         for index in crashed:
             crash = acts[index].crash
             if crash is None or crash.raised is None or self._rounds >= _MOST_ROUNDS:
@@ -283,11 +290,10 @@ class Performing:
                 changed = {path: text for path, text in found.files.items() if self._files.get(path) != text}
                 self._files |= changed
                 self._stage.put(changed)
-                acts[index] = replace(acts[index], mended=found.said, rough=found.rough)
                 place = f"{crash.raised.path}:{crash.raised.line}" if crash.raised.path else "a start"
                 self._told(f"  {crash.raised.root_type} at {place}; scratch copy: {found.said}")
-                return True
-        return False
+                return index, found
+        return None
 
 
 def _may_be_too_small(act: Act) -> bool:
