@@ -34,6 +34,8 @@ def line_of(line, scratch=SCRATCH, written=WRITTEN):
 def test_an_exception_stands_at_the_line_that_the_author_wrote():
     assert [line_of(line) for line in (0, 1, 3, 5, 6, 99)] == [0, 1, 3, 4, 5, 99]
     assert line_of(4) == 4, "what was inserted stands for the statement after it"
+    two = SCRATCH.replace(b"    cfg.run = load()\n", b"    free(cfg)\n    cfg.run = load()\n")
+    assert [line_of(line, two) for line in (4, 5, 6, 7)] == [4, 4, 4, 5]
 
 
 def test_places_that_the_observer_noted_do_too_and_those_of_other_files_stay():
