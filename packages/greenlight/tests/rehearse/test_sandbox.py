@@ -21,6 +21,7 @@ import pytest
 from greenlight.errors import GreenlightError
 from greenlight.rehearse.sandbox import Limits, Sandbox, Stop, View, box, inside
 from greenlight.rehearse.sandbox.group import _parents, group
+from packages.greenlight.tests.rehearse.leftovers import all_gone, marks
 
 
 def why_not():
@@ -193,24 +194,6 @@ def test_no_process_of_the_outside_is_visible_and_signals_reach_none(attack):
     finally:
         victim.kill()
         victim.wait()
-
-
-def marks(mark):
-    """Return the processes whose command line holds a mark."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                if mark.encode() in (entry / "cmdline").read_bytes():
-                    found.append(int(entry.name))
-    return found
-
-
-def all_gone(mark):
-    until = time.monotonic() + 20
-    while marks(mark) and time.monotonic() < until:
-        time.sleep(0.1)
-    return not marks(mark)
 
 
 def test_processes_that_leave_the_session_do_not_outlive_the_command(attack, tmp_path):

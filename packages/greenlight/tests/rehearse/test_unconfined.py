@@ -1,16 +1,14 @@
 """Without a sandbox: what a command started is ended with it, and its limits hold."""
 
-import contextlib
 import os
 import sys
 import textwrap
-import time
-from pathlib import Path
 
 import pytest
 
 from greenlight.rehearse.sandbox import Limits, Stop, Unconfined
 from greenlight.rehearse.sandbox.group import group
+from packages.greenlight.tests.rehearse.leftovers import all_gone
 
 
 def run(code, folder, **limits):
@@ -21,16 +19,6 @@ def run(code, folder, **limits):
         limits=Limits(**{"seconds": 60.0, **limits}),
         log=folder.parent / "log",
     )
-
-
-def marks(mark):
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                if mark.encode() in (entry / "cmdline").read_bytes():
-                    found.append(int(entry.name))
-    return found
 
 
 @pytest.fixture
@@ -69,10 +57,7 @@ def test_processes_that_left_their_session_and_lost_their_parents_are_ended(fold
         folder,
     )
     assert ended.status == 0
-    until = time.monotonic() + 20
-    while marks(mark):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    assert all_gone(mark)
 
 
 @pytest.mark.usefixtures("_grouped")
