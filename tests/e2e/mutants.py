@@ -214,7 +214,7 @@ CHIPSEQ_MUTANTS = [
     Mutant(
         "early stopping is ignored",
         "train.py",
-        [('return None if self.patient else "early_stopping"', "return None")],
+        [('return "early_stopping" if self.patience.exhausted else None', "return None")],
         "early_stopping",
         CHIPSEQ,
     ),
