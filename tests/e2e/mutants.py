@@ -162,10 +162,10 @@ CHIPSEQ_MUTANTS = [
         "preprocess.py",
         [
             (
-                "    table.save(folder)\n",
-                "    kept = table.treatment.sum(axis=1) > 0\n"
-                "    table, beside = table.subset(kept), {name: array[kept] for name, array in beside.items()}\n"
-                "    table.save(folder)\n",
+                "        table.save(made)\n",
+                "        kept = table.treatment.sum(axis=1) > 0\n"
+                "        table, beside = table.subset(kept), {name: array[kept] for name, array in beside.items()}\n"
+                "        table.save(made)\n",
             )
         ],
         "validation_metrics",

@@ -8,7 +8,7 @@ from tests.e2e.mutants import CHIPSEQ_MUTANTS, GSM8K_MUTANTS
 from tests.e2e.small_runs import EXPERIMENTS
 
 
-@pytest.mark.parametrize("mutant", (*CHIPSEQ_MUTANTS, *GSM8K_MUTANTS), ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", [*CHIPSEQ_MUTANTS, *GSM8K_MUTANTS], ids=lambda mutant: mutant.name)
 def test_every_edit_of_a_fault_applies_once_and_leaves_python(mutant, tmp_path):
     source = EXPERIMENTS / mutant.small.experiment / "src"
     shutil.copytree(source, tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
