@@ -11,7 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 # They train under a wall clock, and share services: side by side they would take each other's time.
 _TOGETHER = "tests/e2e/"
 
-# Two workers with a thread per core each wait for each other: the tests of models took three times as long.
+# Two workers with a thread per core each would have threads that spin while they wait for a core (docs/log.md).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if sys.dont_write_bytecode:

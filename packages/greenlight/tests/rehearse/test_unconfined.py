@@ -8,7 +8,7 @@ import pytest
 
 from greenlight.rehearse.sandbox import Limits, Stop, Unconfined
 from greenlight.rehearse.sandbox.group import group
-from packages.greenlight.tests.rehearse.leftovers import all_gone
+from packages.greenlight.tests.rehearse.attacks import BOMB, all_gone
 
 
 def run(code, folder, **limits):
@@ -63,15 +63,7 @@ def test_processes_that_left_their_session_and_lost_their_parents_are_ended(fold
 @pytest.mark.usefixtures("_grouped")
 def test_the_kernel_refuses_a_process_too_many(folder):
     ended = run(
-        """
-        import os, time
-        until = time.monotonic() + 50
-        while time.monotonic() < until:
-            try:
-                os.fork()
-            except OSError:
-                time.sleep(0.01)
-        """,
+        BOMB.format(seconds=50),
         folder,
         processes=60,
     )

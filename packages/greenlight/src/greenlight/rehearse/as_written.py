@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from greenlight.rehearse.observer.record import Frame, Raised, Record
+from greenlight.rehearse.observer.record import Frame, Raised
 from greenlight.rehearse.rehearsal import Act
 
 
@@ -29,14 +29,11 @@ def as_written(act: Act, experiment: Path, scratch: Mapping[str, bytes], written
     lines = {path: found for path, found in changed.items() if found is not None}
     if not lines:
         return act
-    seen = Record(
-        tuple(_raised(one, lines) for one in act.seen.raised),
-        act.seen.written,
-        act.seen.reached,
-        act.seen.asked_names,
-        act.seen.subprocesses,
-        {about: tuple(_facts(one, experiment, lines) for one in facts) for about, facts in act.seen.totals.items()},
-        {kind: tuple(_facts(one, experiment, lines) for one in notes) for kind, notes in act.seen.notes.items()},
+    seen = replace(
+        act.seen,
+        raised=tuple(_raised(one, lines) for one in act.seen.raised),
+        totals={k: tuple(_facts(one, experiment, lines) for one in facts) for k, facts in act.seen.totals.items()},
+        notes={k: tuple(_facts(one, experiment, lines) for one in facts) for k, facts in act.seen.notes.items()},
     )
     crash = act.crash
     if crash is not None and crash.raised is not None:

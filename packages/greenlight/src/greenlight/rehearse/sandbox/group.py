@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+_PROC = Path("/proc/self")
 _NUMBERS = itertools.count()
 _JOIN = 'echo $$ > "$0/cgroup.procs"'
 # Its standard input ends when the program that made the group does, however that was ended.
@@ -75,9 +76,11 @@ def group(processes: int) -> Iterator[Group | None]:
 
 
 def _made(processes: int) -> Group | None:
-    for parent in _parents(
-        Path("/proc/self/cgroup").read_text(encoding="utf-8"), Path("/proc/self/mountinfo").read_text(encoding="utf-8")
-    ):
+    try:
+        memberships, mounts = ((_PROC / name).read_text(encoding="utf-8") for name in ("cgroup", "mountinfo"))
+    except OSError:
+        return None  # a kernel without control groups
+    for parent in _parents(memberships, mounts):
         folder = parent / f"greenlight-{os.getpid()}-{next(_NUMBERS)}"
         try:
             folder.mkdir()

@@ -1,8 +1,19 @@
-"""Look for processes that should be gone."""
+"""What attacks share: a bomb, and a look for processes that should be gone."""
 
 import contextlib
 import time
 from pathlib import Path
+
+# Every process forks, as often as it is let.
+BOMB = """
+    import os, time
+    until = time.monotonic() + {seconds}
+    while time.monotonic() < until:
+        try:
+            os.fork()
+        except OSError:
+            time.sleep(0.01)
+"""
 
 
 def marks(mark):
