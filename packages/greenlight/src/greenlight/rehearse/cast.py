@@ -50,7 +50,7 @@ _NAME_KEYS = frozenset(
 _CONFIGURATION_KEYS = frozenset({"config", "config_name", "subset", "configuration", "dataset_config", "hf_config"})
 _ROWS_TO_TRAIN_ON = 64
 LAYERS = 12
-"""Layers of a stand-in where two are too few: as many as the smallest well-known models have; each costs time."""
+"""Layers of a stand-in where two are too few: as many as GPT-2 and BERT have; each costs time."""
 
 
 class Player(enum.StrEnum):
